@@ -1,0 +1,1 @@
+//! An async WebRTC peer-connection stack for tokio.
