@@ -1,0 +1,106 @@
+//! Counters, copied out on request.
+
+use crate::candidate::Candidate;
+use crate::error::Ignored;
+use crate::event::{LocalId, Role, State};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A snapshot of an [`Agent`](crate::Agent).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// State of the agent.
+    pub state: State,
+    /// Role, after any conflict was resolved.
+    pub role: Role,
+    /// Our candidates, discovered ones included.
+    pub local_candidates: Vec<CandidateStats>,
+    /// The remote's candidates, discovered ones included.
+    pub remote_candidates: Vec<CandidateStats>,
+    /// Pairs of the current generation.
+    pub pairs: Vec<PairStats>,
+    /// How often the selected pair has changed.
+    pub selected_changes: u64,
+    /// Datagrams without effect, by reason.
+    pub ignored: IgnoredCounts,
+}
+
+/// One candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CandidateStats {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// The socket behind it, for a local candidate.
+    pub local: Option<LocalId>,
+}
+
+/// State of a pair (RFC 8445 §6.1.2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairState {
+    /// Not to be checked yet, or no longer.
+    Frozen,
+    /// To be checked.
+    Waiting,
+    /// A check is under way.
+    InProgress,
+    /// A check was answered.
+    Succeeded,
+    /// No check was answered, or one was refused.
+    Failed,
+}
+
+/// One pair.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairStats {
+    /// Our socket.
+    pub local: LocalId,
+    /// The remote's address.
+    pub remote: SocketAddr,
+    /// State.
+    pub state: PairState,
+    /// Pair priority (RFC 8445 §6.1.2.3).
+    pub priority: u64,
+    /// Whether it is nominated.
+    pub nominated: bool,
+    /// Whether data is sent to it.
+    pub selected: bool,
+    /// Round trip of the last answered check.
+    pub current_rtt: Option<Duration>,
+    /// Sum of all measured round trips; divide by `responses_received` for the mean.
+    pub total_rtt: Duration,
+    /// Checks sent, of every kind.
+    pub requests_sent: u64,
+    /// Of these, consent and liveness checks.
+    pub consent_requests_sent: u64,
+    /// Authentic checks received.
+    pub requests_received: u64,
+    /// Answers sent.
+    pub responses_sent: u64,
+    /// Authentic answers received.
+    pub responses_received: u64,
+}
+
+/// Ignored datagrams by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IgnoredCounts([u64; Ignored::COUNT]);
+
+impl IgnoredCounts {
+    /// How many datagrams were ignored for `reason`.
+    pub fn of(&self, reason: Ignored) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Every reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Ignored, u64)> + '_ {
+        Ignored::ALL.into_iter().map(|reason| (reason, self.of(reason)))
+    }
+
+    /// The sum over all reasons.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn add(&mut self, reason: Ignored) {
+        self.0[reason as usize] += 1;
+    }
+}
