@@ -1,0 +1,315 @@
+//! Planned packets: what the association decided to send, as values, and the bytes made of them.
+//!
+//! The association fills a batch under its owner's lock; nothing is marshalled there. The owner
+//! then releases the lock and calls [`PacketBatch::encode`] for every packet, into buffers of its
+//! own, and [`PacketBatch::clear`], which frees acknowledged messages where no one waits for it.
+//! A batch is recycled: once it has grown to its working size it allocates nothing.
+//!
+//! Nothing happens in here in TSN space: which fragment goes where is the association's choice,
+//! this file only keeps the account of bytes.
+
+use bytes::Bytes;
+
+use crate::serial::{Ppid, Ssn, StreamId, Tsn};
+use crate::wire::{
+    Checksum, Chunk, DATA_HEADER_LEN, Data, DataFlags, HEADER_LEN, PacketHeader, Writer,
+    encode_header, padded, write_checksum,
+};
+
+/// A batch of planned packets; see the [module](self).
+#[derive(Debug, Default)]
+pub struct PacketBatch {
+    packets: Vec<Planned>,
+    /// Chunks of all packets, one behind the other.
+    chunks: Vec<PlannedChunk>,
+    /// What `PlannedChunk::Control` points into.
+    control: Vec<Chunk<'static>>,
+    /// What `DataPlan::message` points into: one reference per message and batch.
+    messages: Vec<Bytes>,
+    unqueued: Vec<(StreamId, usize)>,
+    retired: Vec<Bytes>,
+    open: Option<Open>,
+}
+
+/// One fragment: the header of its DATA chunk and where its user data lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DataPlan {
+    pub(crate) tsn: Tsn,
+    pub(crate) stream: StreamId,
+    pub(crate) ssn: Ssn,
+    pub(crate) ppid: Ppid,
+    pub(crate) flags: DataFlags,
+    /// From [`PacketBatch::message`].
+    pub(crate) message: MessageIndex,
+    pub(crate) offset: u32,
+    pub(crate) len: u16,
+}
+
+/// A message's place in one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MessageIndex(u32);
+
+impl PacketBatch {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets everything, and frees the messages that were acknowledged or abandoned since the
+    /// last time. Keeps its memory. Call it without a lock.
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.chunks.clear();
+        self.control.clear();
+        self.messages.clear();
+        self.unqueued.clear();
+        self.retired.clear();
+        self.open = None;
+    }
+
+    /// Number of packets.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// Bytes of packet `index`.
+    ///
+    /// # Panics
+    /// If there are not so many packets.
+    #[must_use]
+    pub fn encoded_len(&self, index: usize) -> usize {
+        self.packets[index].len as usize
+    }
+
+    /// Bytes of all packets.
+    #[must_use]
+    pub fn total_len(&self) -> usize {
+        self.packets.iter().map(|packet| packet.len as usize).sum()
+    }
+
+    /// Writes packet `index` with its CRC32c to the front of `out` and returns its
+    /// [`PacketBatch::encoded_len`].
+    ///
+    /// # Panics
+    /// If there are not so many packets, or `out` is shorter than that.
+    pub fn encode(&self, index: usize, out: &mut [u8]) -> usize {
+        let packet = &self.packets[index];
+        let out = &mut out[..packet.len as usize];
+        let mut writer = Writer::new(out);
+        encode_header(packet.header, &mut writer);
+        let end = self
+            .packets
+            .get(index + 1)
+            .map_or(self.chunks.len(), |next| next.first_chunk as usize);
+        for chunk in &self.chunks[packet.first_chunk as usize..end] {
+            match chunk {
+                PlannedChunk::Data(plan) => self.data(plan).encode(&mut writer),
+                PlannedChunk::Control(index) => self.control[*index as usize].write(&mut writer),
+                PlannedChunk::Pad(len) => Chunk::Pad(*len as usize).write(&mut writer),
+            }
+        }
+        if packet.checksum == Checksum::Crc32c {
+            write_checksum(out);
+        }
+        out.len()
+    }
+
+    /// Bytes that left the send queue with this batch, by their first transmission or by being
+    /// abandoned, summed per stream. A stream can appear again if very many took turns.
+    #[must_use]
+    pub fn unqueued(&self) -> &[(StreamId, usize)] {
+        &self.unqueued
+    }
+
+    fn data(&self, plan: &DataPlan) -> Data<'_> {
+        let message = &self.messages[plan.message.0 as usize];
+        let offset = plan.offset as usize;
+        Data {
+            tsn: plan.tsn,
+            stream: plan.stream,
+            ssn: plan.ssn,
+            ppid: plan.ppid,
+            flags: plan.flags,
+            payload: &message[offset..offset + usize::from(plan.len)],
+        }
+    }
+}
+
+/// What the association fills a batch with.
+impl PacketBatch {
+    /// Starts a packet of at most `max_len` bytes. The one before has ended.
+    pub(crate) fn begin_packet(
+        &mut self,
+        header: PacketHeader,
+        checksum: Checksum,
+        max_len: usize,
+    ) {
+        debug_assert!(self.open.is_none(), "packets do not nest");
+        self.open = Some(Open {
+            header,
+            checksum,
+            first_chunk: index(self.chunks.len()),
+            len: HEADER_LEN,
+            max_len: max_len / 4 * 4,
+        });
+    }
+
+    /// Bytes left in the open packet for chunks with their headers and padding: a multiple of
+    /// four; zero if no packet is open.
+    #[inline]
+    pub(crate) fn remaining(&self) -> usize {
+        self.open
+            .as_ref()
+            .map_or(0, |open| open.max_len.saturating_sub(open.len))
+    }
+
+    /// Bytes of user data that one more DATA chunk could hold.
+    #[inline]
+    pub(crate) fn data_room(&self) -> usize {
+        self.remaining().saturating_sub(DATA_HEADER_LEN)
+    }
+
+    /// Bytes of the open packet so far; only the common header if nothing was pushed.
+    pub(crate) fn open_len(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.len)
+    }
+
+    /// Appends a control chunk to the open packet. It has to fit.
+    pub(crate) fn push_control(&mut self, chunk: Chunk<'static>) {
+        self.account(chunk.encoded_len());
+        self.chunks
+            .push(PlannedChunk::Control(index(self.control.len())));
+        self.control.push(chunk);
+    }
+
+    /// Appends a fragment to the open packet. It has to fit.
+    #[inline]
+    pub(crate) fn push_data(&mut self, plan: DataPlan) {
+        self.account(padded(DATA_HEADER_LEN + usize::from(plan.len)));
+        self.chunks.push(PlannedChunk::Data(plan));
+    }
+
+    /// The place of a message in this batch, for [`DataPlan::message`]. Takes one reference for
+    /// any number of consecutive fragments.
+    #[inline]
+    pub(crate) fn message(&mut self, message: &Bytes) -> MessageIndex {
+        // An empty slice has no address worth comparing, and the same address can be part of a
+        // shorter or longer view of the same memory.
+        let same = |last: &Bytes| last.as_ptr() == message.as_ptr() && last.len() == message.len();
+        if !self.messages.last().is_some_and(same) {
+            self.messages.push(message.clone());
+        }
+        MessageIndex(index(self.messages.len() - 1))
+    }
+
+    /// Ends the open packet and returns its length; a packet without chunks vanishes, and zero is
+    /// returned.
+    pub(crate) fn end_packet(&mut self) -> usize {
+        let Some(open) = self.open.take() else {
+            return 0;
+        };
+        if open.first_chunk as usize == self.chunks.len() {
+            return 0;
+        }
+        self.packets.push(Planned {
+            header: open.header,
+            checksum: open.checksum,
+            first_chunk: open.first_chunk,
+            len: index(open.len),
+        });
+        open.len
+    }
+
+    /// Pads the open packet with a PAD chunk (RFC 4820) to `len` bytes, a multiple of four, so that
+    /// it does not break a run of equal segments. Does nothing if it is as long or does not fit.
+    pub(crate) fn pad_packet_to(&mut self, len: usize) {
+        let Some(open) = &self.open else { return };
+        let missing = len.saturating_sub(open.len);
+        if missing < CHUNK_HEADER_LEN || missing > self.remaining() || !missing.is_multiple_of(4) {
+            return;
+        }
+        self.account(missing);
+        self.chunks
+            .push(PlannedChunk::Pad(index(missing - CHUNK_HEADER_LEN)));
+    }
+
+    /// `bytes` of a message on `stream` left the send queue.
+    #[inline]
+    pub(crate) fn note_unqueued(&mut self, stream: StreamId, bytes: usize) {
+        match self
+            .unqueued
+            .iter_mut()
+            .rev()
+            .take(UNQUEUED_SEARCH)
+            .find(|(id, _)| *id == stream)
+        {
+            Some((_, sum)) => *sum += bytes,
+            None => self.unqueued.push((stream, bytes)),
+        }
+    }
+
+    /// Takes over a message that is acknowledged or abandoned, to free it in
+    /// [`PacketBatch::clear`].
+    pub(crate) fn retire(&mut self, message: Bytes) {
+        self.retired.push(message);
+    }
+
+    /// [`PacketBatch::retire`] for all that collected between two batches.
+    pub(crate) fn retire_all(&mut self, messages: &mut Vec<Bytes>) {
+        self.retired.append(messages);
+    }
+
+    fn account(&mut self, len: usize) {
+        debug_assert!(
+            len <= self.remaining(),
+            "{len} bytes pushed into {}",
+            self.remaining()
+        );
+        if let Some(open) = &mut self.open {
+            open.len += len;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Open {
+    header: PacketHeader,
+    checksum: Checksum,
+    first_chunk: u32,
+    len: usize,
+    max_len: usize,
+}
+
+#[derive(Debug)]
+struct Planned {
+    header: PacketHeader,
+    checksum: Checksum,
+    /// Its chunks end where those of the next packet begin.
+    first_chunk: u32,
+    len: u32,
+}
+
+#[derive(Debug)]
+enum PlannedChunk {
+    Data(DataPlan),
+    Control(u32),
+    Pad(u32),
+}
+
+const CHUNK_HEADER_LEN: usize = 4;
+
+/// Fragments of one stream follow each other, and a few streams take turns; searching further would
+/// cost more than the entry saves.
+const UNQUEUED_SEARCH: usize = 8;
+
+fn index(value: usize) -> u32 {
+    u32::try_from(value).expect("a batch holds far fewer than 4 Gi of anything")
+}

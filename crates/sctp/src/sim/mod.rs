@@ -1,0 +1,1 @@
+//! A seeded link on virtual time, for tests (feature `sim`).
