@@ -1,0 +1,128 @@
+//! What the two ends of one association may choose (RFC 9260 §16).
+
+use std::time::Duration;
+
+/// Parameters of one association. Plain data: take [`Config::default`] (an association on its own)
+/// or [`Config::webrtc`] (one below ICE and DTLS) and change what you need.
+///
+/// Values outside their stated range are brought into it by [`crate::Association::new`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Our SCTP port. WebRTC uses 5000 on both sides (RFC 8841).
+    pub local_port: u16,
+    /// The peer's SCTP port.
+    pub remote_port: u16,
+    /// Largest SCTP packet in bytes, common header included; 256 to 65,532. A multiple of four
+    /// keeps every full packet equally long. 1160 fits a UDP payload of 1200 bytes below DTLS 1.2.
+    pub max_packet_size: usize,
+    /// Bytes of received data held for the application before the peer has to stop; this is the
+    /// largest a_rwnd that is advertised.
+    pub receive_window: usize,
+    /// Largest message in bytes that [`crate::Association::send`] accepts: what the peer announced.
+    pub max_message_size: usize,
+    /// Outgoing streams we ask for.
+    pub outbound_streams: u16,
+    /// Incoming streams we accept.
+    pub inbound_streams: u16,
+    /// RTO before the first measurement (RTO.Initial).
+    pub rto_initial: Duration,
+    /// Lower bound of the RTO. It has to exceed the peer's delayed acknowledgement, 200 ms.
+    pub rto_min: Duration,
+    /// Upper bound of the RTO and of every back-off but that of T3.
+    pub rto_max: Duration,
+    /// Upper bound of the backed-off T3-rtx timer. Lower than `rto_max`, it bounds how long data
+    /// waits after a blackout ends without [`crate::Association::path_resumed`].
+    pub t3_max: Duration,
+    /// Interval of HEARTBEATs on an idle path, to which the RTO and jitter are added (§8.3).
+    /// `None` sends none.
+    pub heartbeat_interval: Option<Duration>,
+    /// Unanswered INITs or COOKIE-ECHOs after which connecting fails (Max.Init.Retransmits).
+    pub max_init_retransmits: u32,
+    /// Consecutive unanswered transmissions after which the association ends
+    /// (Association.Max.Retrans).
+    pub max_retransmits: u32,
+    /// No retransmission counter ends the association: a layer above decides when the path is gone.
+    pub never_fail: bool,
+    /// How long a State Cookie is good for (Valid.Cookie.Life).
+    pub cookie_lifetime: Duration,
+    /// Which congestion controller runs.
+    pub congestion: Congestion,
+    /// Offer and use partial reliability (RFC 3758).
+    pub partial_reliability: bool,
+    /// Offer and use stream reconfiguration (RFC 6525).
+    pub stream_reset: bool,
+}
+
+/// The congestion controllers that can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Congestion {
+    /// RFC 9260 §7.2, counting bytes.
+    #[default]
+    NewReno,
+}
+
+impl Default for Config {
+    /// The RFC's values where they do not cost throughput: RTO.Min is 400 ms instead of one second,
+    /// which still exceeds the longest delayed acknowledgement by an RTT.
+    fn default() -> Self {
+        Self {
+            local_port: 5000,
+            remote_port: 5000,
+            max_packet_size: 1160,
+            receive_window: 4 << 20,
+            max_message_size: 256 << 10,
+            outbound_streams: u16::MAX,
+            inbound_streams: u16::MAX,
+            rto_initial: Duration::from_secs(1),
+            rto_min: Duration::from_millis(400),
+            rto_max: Duration::from_secs(60),
+            t3_max: Duration::from_secs(60),
+            heartbeat_interval: Some(Duration::from_secs(30)),
+            max_init_retransmits: 8,
+            max_retransmits: 10,
+            never_fail: false,
+            cookie_lifetime: Duration::from_secs(60),
+            congestion: Congestion::NewReno,
+            partial_reliability: true,
+            stream_reset: true,
+        }
+    }
+}
+
+impl Config {
+    /// Below ICE and DTLS: ICE alone decides whether the path is alive, so no counter ends the
+    /// association, every back-off stays short, and the first RTO is 500 ms.
+    #[must_use]
+    pub fn webrtc() -> Self {
+        Self {
+            rto_initial: Duration::from_millis(500),
+            rto_max: Duration::from_secs(3),
+            t3_max: Duration::from_secs(3),
+            never_fail: true,
+            ..Self::default()
+        }
+    }
+
+    /// The same with every value inside its range.
+    pub(crate) fn normalized(mut self) -> Self {
+        self.max_packet_size = self.max_packet_size.clamp(MIN_PACKET_SIZE, MAX_PACKET_SIZE);
+        self.receive_window = self.receive_window.clamp(MIN_RECEIVE_WINDOW, u32::MAX as usize / 2);
+        self.max_message_size = self.max_message_size.min(u32::MAX as usize / 2);
+        self.outbound_streams = self.outbound_streams.max(1);
+        self.inbound_streams = self.inbound_streams.max(1);
+        self.rto_min = self.rto_min.max(Duration::from_millis(1));
+        self.rto_max = self.rto_max.max(self.rto_min);
+        self.t3_max = self.t3_max.clamp(self.rto_min, self.rto_max);
+        self.rto_initial = self.rto_initial.clamp(self.rto_min, self.rto_max);
+        self
+    }
+}
+
+/// Smallest packet: an INIT-ACK with our cookie has to fit.
+pub(crate) const MIN_PACKET_SIZE: usize = 256;
+/// The length field of a chunk is 16 bits wide.
+pub(crate) const MAX_PACKET_SIZE: usize = 65_532;
+/// RFC 9260 §3.3.2: an a_rwnd below 1500 in an INIT is not allowed.
+const MIN_RECEIVE_WINDOW: usize = 1500;
