@@ -1,1 +1,17 @@
-//! Shared pieces of the example programs.
+//! What people come to peerloom for, as programs.
+//!
+//! The programs are in `src/bin`; `README.md` beside this crate lists them with their commands.
+//! Here are the parts that their tests reach too: [`throughput`] measures the stack, [`browser`]
+//! serves a page that connects to it.
+
+pub mod browser;
+pub mod counters;
+pub mod host;
+pub mod signaling;
+pub mod throughput;
+
+/// What ends a program: any error, shown to the user as it is.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The result of most functions here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

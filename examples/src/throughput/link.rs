@@ -1,0 +1,121 @@
+//! Two peers in one process, connected over loopback.
+
+use std::time::{Duration, Instant};
+
+use peerloom::{
+    DataChannel, DataChannelOptions, Event, PeerConnection, PeerConnectionBuilder, Reliability,
+};
+use tokio::time::timeout;
+
+use super::args::{Pace, Run};
+use crate::{Result, signaling};
+
+/// A connected pair; the channel goes from `a` to `b`.
+#[derive(Debug)]
+pub struct Pair {
+    /// The end that offered and sends.
+    pub a: PeerConnection,
+    /// The end that answered and receives.
+    pub b: PeerConnection,
+    /// The channel at `a`.
+    pub sender: DataChannel,
+    /// The channel at `b`.
+    pub receiver: DataChannel,
+}
+
+impl Pair {
+    /// Builds both ends and connects them.
+    pub async fn new(run: &Run) -> Result<Self> {
+        let (a, b) = (peer(run).await?, peer(run).await?);
+        let (pair, _) = Self::connect(a, b, run).await?;
+        Ok(pair)
+    }
+
+    /// Connects two ends. Also the time from creating the offer to the channel being open on both
+    /// sides.
+    pub async fn connect(
+        a: PeerConnection,
+        b: PeerConnection,
+        run: &Run,
+    ) -> Result<(Self, Duration)> {
+        let opening = async {
+            let began = Instant::now();
+            let sender = a.create_data_channel("bench", options(run))?;
+            signaling::connect(&a, &b).await?;
+            sender.opened().await?;
+            let receiver = incoming(&b).await?;
+            receiver.opened().await?;
+            Ok::<_, crate::Error>((sender, receiver, began.elapsed()))
+        };
+        let (sender, receiver, took) = timeout(signaling::CONNECT_TIMEOUT, opening)
+            .await
+            .map_err(|_| format!("not connected within {:?}", signaling::CONNECT_TIMEOUT))??;
+        Ok((
+            Self {
+                a,
+                b,
+                sender,
+                receiver,
+            },
+            took,
+        ))
+    }
+
+    /// Closes both ends and waits until nothing of them runs any more.
+    pub async fn close(self) {
+        tokio::join!(self.a.close(), self.b.close());
+    }
+}
+
+/// One end, not connected yet.
+pub async fn peer(run: &Run) -> Result<PeerConnection> {
+    Ok(builder(run).loopback(true).build().await?)
+}
+
+/// A connection as the options ask for.
+pub fn builder(run: &Run) -> PeerConnectionBuilder {
+    let room = match run.pace {
+        Pace::Limit => run.high,
+        // The sender stops by itself, just above `--high`.
+        Pace::Events => run.high + run.size,
+    };
+    let mut builder = PeerConnection::builder()
+        .send_buffer_limit(room)
+        .channel_send_buffer_limit(room);
+    if run.sockbuf > 0 {
+        builder = builder.socket_buffers(run.sockbuf);
+    }
+    builder
+}
+
+/// The data channel that the options ask for.
+pub fn options(run: &Run) -> DataChannelOptions {
+    DataChannelOptions {
+        ordered: run.ordered,
+        reliability: run
+            .max_retransmits
+            .map_or(Reliability::Reliable, Reliability::MaxRetransmits),
+        ..DataChannelOptions::default()
+    }
+}
+
+/// The next channel that the other end opens.
+pub async fn incoming(connection: &PeerConnection) -> Result<DataChannel> {
+    while let Some(event) = connection.next_event().await {
+        if let Event::DataChannel(channel) = event {
+            return Ok(channel);
+        }
+    }
+    Err("the connection closed before a channel came".into())
+}
+
+/// The smallest receive buffer of a connection's sockets, as the system counts it.
+pub async fn so_rcvbuf(connection: &PeerConnection) -> usize {
+    let stats = connection.stats().await;
+    stats
+        .sockets
+        .iter()
+        .map(|socket| socket.receive_buffer)
+        .min()
+        .unwrap_or(0)
+}

@@ -1,0 +1,272 @@
+//! Every example program, run as a user would run it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use peerloom::{DataChannelOptions, PeerConnection, SessionDescription};
+use peerloom_examples::signaling;
+use serde_json::{Value, json};
+
+const PAIR: &str = env!("CARGO_BIN_EXE_pair");
+const THROUGHPUT: &str = env!("CARGO_BIN_EXE_throughput");
+const BROWSER: &str = env!("CARGO_BIN_EXE_browser");
+
+#[test]
+fn pair_gets_its_message_back() {
+    let output = run(PAIR, &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("Bob got") && text.contains("Alice got"),
+        "{text}"
+    );
+}
+
+/// The fields that `benches/peers/compare` reads, and that nothing was lost.
+#[test]
+fn throughput_prints_the_peers_json_line() {
+    let line = measure(&["--secs", "1", "--size", "65535"]);
+    assert_eq!(line["stack"], "peerloom");
+    assert_eq!(line["mode"], "throughput");
+    assert_eq!(line["max_retransmits"], Value::Null);
+    assert_nothing_wrong(&line);
+    for field in [
+        "cpu_s",
+        "peak_rss_kb",
+        "secs",
+        "max_stall_ms",
+        "stalls_200ms",
+        "rcvbuf_drops",
+        "so_rcvbuf",
+    ] {
+        assert!(line[field].is_number(), "{field}: {line}");
+    }
+}
+
+#[test]
+fn throughput_takes_small_socket_buffers_and_event_pacing() {
+    let line = measure(&["--secs", "1", "--sockbuf", "212992", "--pace", "events"]);
+    assert_nothing_wrong(&line);
+    assert_eq!(line["so_rcvbuf"], 2 * 212_992);
+    assert!(line["low_events"].as_u64().unwrap() > 0, "{line}");
+}
+
+#[test]
+fn throughput_without_retransmissions_reports_loss() {
+    let line = measure(&[
+        "--secs",
+        "1",
+        "--size",
+        "1200",
+        "--ordered",
+        "false",
+        "--max-retransmits",
+        "0",
+    ]);
+    assert!(line["MBps"].as_f64().unwrap() > 0.0, "{line}");
+    assert!(
+        line["lost_pct"].is_number() && line["seq_gaps"].is_null(),
+        "{line}"
+    );
+    assert_eq!(line["bad_msgs"], 0, "{line}");
+}
+
+#[test]
+fn throughput_runs_sctp_alone() {
+    let line = measure(&["--secs", "1", "--size", "65535", "--layers", "sctp"]);
+    assert_eq!(line["stack"], "peerloom-sctp");
+    assert_nothing_wrong(&line);
+}
+
+#[test]
+fn throughput_measures_latency_and_set_up() {
+    let line = measure(&["--mode", "latency", "--rounds", "200"]);
+    assert_eq!(line["rounds"], 200);
+    assert!(
+        line["p50_us"].as_f64().unwrap() <= line["p99_us"].as_f64().unwrap(),
+        "{line}"
+    );
+    let line = measure(&["--mode", "setup", "--concurrent", "4"]);
+    assert_eq!(line["concurrent_opened"], 4, "{line}");
+    assert!(line["concurrent_all_open_ms"].is_number(), "{line}");
+}
+
+#[test]
+fn throughput_runs_in_two_processes() {
+    let (_listener, url) = serve(THROUGHPUT, &["listen", "--http", "127.0.0.1:0"]);
+    let line = json_line(&run(
+        THROUGHPUT,
+        &["connect", &url, "--secs", "1", "--json"],
+    ));
+    assert_nothing_wrong(&line);
+    // The listener takes one after the other.
+    let line = json_line(&run(
+        THROUGHPUT,
+        &[
+            "connect", &url, "--mode", "msgrate", "--secs", "1", "--json",
+        ],
+    ));
+    assert_eq!(line["mode"], "msgrate");
+    assert_nothing_wrong(&line);
+}
+
+/// Whoever mistypes reads which value was wrong, and a script sees 2.
+#[test]
+fn bad_arguments_are_named_and_exit_with_2() {
+    for (program, args, named) in [
+        (THROUGHPUT, &["--size", "seven"][..], "seven"),
+        (
+            THROUGHPUT,
+            &["--layers", "sctp", "--mode", "latency"],
+            "latency",
+        ),
+        (THROUGHPUT, &["connect", "nowhere"], "nowhere"),
+        (BROWSER, &["--http", "here"], "here"),
+    ] {
+        let output = Command::new(program).args(args).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{program} {args:?}: {error}");
+        assert!(error.contains(named), "{program} {args:?}: {error}");
+    }
+}
+
+/// A peer that is not there is an error with its address, not a hang.
+#[test]
+fn connecting_to_nobody_fails_and_says_whom() {
+    let output = Command::new(THROUGHPUT)
+        .args(["connect", "http://127.0.0.1:9"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("127.0.0.1:9"), "{error}");
+}
+
+#[tokio::test]
+async fn browser_serves_its_page_and_answers_a_native_peer() {
+    let (_server, url) = serve(BROWSER, &["--http", "127.0.0.1:0"]);
+    let client = reqwest::Client::new();
+    for (path, contains) in [
+        ("", "page.js"),
+        ("page.js", "RTCPeerConnection"),
+        ("page.css", "--"),
+    ] {
+        let text = client
+            .get(format!("{url}/{path}"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        assert!(text.contains(contains), "{path}: {text}");
+    }
+
+    let connection = PeerConnection::builder().build().await.unwrap();
+    let echo = connection
+        .create_data_channel("echo", DataChannelOptions::default())
+        .unwrap();
+    let offer = signaling::offer(&connection).await.unwrap();
+    let response = client
+        .post(format!("{url}/api/offer"))
+        .json(&offer)
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        response.status().is_success(),
+        "{:?}",
+        response.text().await
+    );
+    let mut answer: Value = response.json().await.unwrap();
+    let answer: SessionDescription = serde_json::from_value(answer["description"].take()).unwrap();
+    connection.set_remote_description(answer).await.unwrap();
+    echo.send("hello").await.unwrap();
+    let back = echo.recv().await.unwrap();
+    assert_eq!(back.as_text(), Some("hello"));
+    connection.close().await;
+
+    // Nonsense is refused in words, and the server lives.
+    let nonsense = json!({ "type": "offer", "sdp": "v=0\r\nnonsense" });
+    let response = client
+        .post(format!("{url}/api/offer"))
+        .json(&nonsense)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 400);
+    assert!(!response.text().await.unwrap().trim().is_empty());
+    let response = client
+        .get(format!("{url}/api/connections/999"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 404);
+}
+
+/// A program that serves until it is dropped.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a program that prints its address; the address.
+fn serve(program: &str, args: &[&str]) -> (Served, String) {
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let served = Served(child);
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let url = line
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"));
+    let url = url
+        .unwrap_or_else(|| panic!("{program} printed {line:?}"))
+        .to_owned();
+    // It goes on printing: somebody has to read.
+    std::thread::spawn(move || stdout.lines().for_each(drop));
+    (served, url)
+}
+
+fn measure(args: &[&str]) -> Value {
+    let mut all = args.to_vec();
+    all.push("--json");
+    json_line(&run(THROUGHPUT, &all))
+}
+
+fn run(program: &str, args: &[&str]) -> Output {
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}\n{text}{error}",
+        output.status
+    );
+    output
+}
+
+/// The one line that `--json` prints.
+fn json_line(output: &Output) -> Value {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    serde_json::from_str(text).unwrap()
+}
+
+fn assert_nothing_wrong(line: &Value) {
+    assert!(line["MBps"].as_f64().unwrap() > 0.0, "{line}");
+    assert_eq!(line["bad_msgs"], 0, "{line}");
+    assert_eq!(line["seq_gaps"], 0, "{line}");
+}
