@@ -238,7 +238,7 @@ impl ChannelType {
     fn to_wire(self) -> u8 {
         match self {
             Self::Reliable => 0x00,
-            Self::ReliableUnordered => 0x00 | UNORDERED,
+            Self::ReliableUnordered => UNORDERED,
             Self::PartialReliableRexmit => 0x01,
             Self::PartialReliableRexmitUnordered => 0x01 | UNORDERED,
             Self::PartialReliableTimed => 0x02,

@@ -94,7 +94,6 @@ impl Session {
     }
 
     pub(super) fn on_connected(&mut self, now: Instant, streams: u16) {
-        let streams = streams.min(RESERVED_ID);
         self.link = Link::Connected { streams };
         self.events.push_back(SessionEvent::Connected);
         // Once in a session's life, so a pass over all channels is affordable.
