@@ -2,10 +2,19 @@
 //! make.
 //!
 //! [`Inbound`] is all that the association sees. Within, `tracker` keeps the numbers, `ack` the
-//! moment of the next SACK, and `reassembly` the bytes.
+//! moment of the next SACK, and `reassembly` the bytes, with `streams` and `arena` below it.
+
+mod ack;
+mod arena;
+mod reassembly;
+mod streams;
+mod tracker;
 
 use std::time::{Duration, Instant};
 
+use self::ack::{AckState, PacketSummary, Step};
+use self::reassembly::Reassembly;
+use self::tracker::{Arrival, Tracker};
 use crate::event::ReceivedMessage;
 use crate::serial::{StreamId, Tsn};
 use crate::wire::{Cause, Data, ForwardTsn, Sack};
@@ -15,7 +24,8 @@ use crate::wire::{Cause, Data, ForwardTsn, Sack};
 pub(crate) struct ReceiveLimits {
     /// Bytes held for the application, overhead included, before the peer has to stop.
     pub(crate) window: usize,
-    /// Largest message in bytes.
+    /// Largest message in bytes. It may exceed the window: what has come of a message in order
+    /// counts for at most a quarter of it.
     pub(crate) max_message_size: usize,
     /// Streams the peer may send on.
     pub(crate) streams: u16,
@@ -24,6 +34,11 @@ pub(crate) struct ReceiveLimits {
     /// Bytes of a full packet, for the silly-window rule.
     pub(crate) packet_size: usize,
 }
+
+/// A default for [`ReceiveLimits::ack_delay`]. RFC 9260 §6.2 allows 200 ms (and at most 500), but
+/// every peer's RTO and tail probe wait for it, and a second packet that would share the SACK
+/// comes within a few milliseconds or not at all.
+pub(crate) const ACK_DELAY: Duration = Duration::from_millis(20);
 
 /// What became of a DATA chunk that is no violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,130 +70,311 @@ pub(crate) enum Violation {
 impl Violation {
     /// The cause of the ABORT.
     pub(crate) fn cause(self) -> Cause<'static> {
-        match self {
-            Self::NoUserData(tsn) => Cause::NoUserData(tsn),
-            Self::Fragments(tsn) => Cause::ProtocolViolation(
-                format!("fragment sequence at TSN {tsn}")
-                    .into_bytes()
-                    .into(),
-            ),
-            Self::MessageTooLarge(stream) => Cause::ProtocolViolation(
-                format!("message on stream {} too large", stream.0)
-                    .into_bytes()
-                    .into(),
-            ),
-        }
+        let text = match self {
+            Self::NoUserData(tsn) => return Cause::NoUserData(tsn),
+            Self::Fragments(tsn) => format!("wrong sequence of fragments at TSN {tsn}"),
+            Self::MessageTooLarge(stream) => format!("message too large on stream {}", stream.0),
+        };
+        Cause::ProtocolViolation(text.into_bytes().into())
     }
 }
 
-/// Drops by reason. A duplicate is one as well.
+/// Drops by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReceiveDrops {
+    /// DATA that came before.
     pub(crate) duplicates: u64,
+    /// DATA and FORWARD-TSN further ahead than a SACK can name.
     pub(crate) out_of_window: u64,
+    /// DATA for which the window had no room.
     pub(crate) no_room: u64,
+    /// DATA on a stream that does not exist.
     pub(crate) invalid_stream: u64,
-    /// Fragments whose message was skipped by FORWARD-TSN or a reset, or whose SSN had passed.
+    /// Parts of messages given up by FORWARD-TSN or a stream reset, messages whose SSN had passed.
     pub(crate) skipped: u64,
-    /// FORWARD-TSN beyond the window.
-    pub(crate) forward_out_of_window: u64,
 }
 
 /// The receiving half of an association.
+///
+/// After every packet, whatever it held, call [`Inbound::on_packet_end`]; then, before a gather and
+/// after [`Inbound::poll_timeout`], [`Inbound::poll_sack`].
 #[derive(Debug)]
 pub(crate) struct Inbound {
     limits: ReceiveLimits,
+    tracker: Tracker,
+    ack: AckState,
+    reassembly: Reassembly,
+    /// Cost of messages that were handed out and not yet released.
+    delivered: usize,
+    /// What the last SACK said, or our INIT or INIT-ACK.
+    advertised: usize,
+    packet: PacketSummary,
     drops: ReceiveDrops,
 }
 
-#[expect(
-    clippy::todo,
-    clippy::unused_self,
-    unused_variables,
-    reason = "signatures first"
-)]
 impl Inbound {
     /// `initial_tsn` is the peer's.
     pub(crate) fn new(limits: ReceiveLimits, initial_tsn: Tsn) -> Self {
-        todo!()
+        Self {
+            tracker: Tracker::new(initial_tsn),
+            ack: AckState::new(limits.ack_delay),
+            reassembly: Reassembly::new(limits.window, limits.max_message_size),
+            delivered: 0,
+            advertised: limits.window,
+            packet: PacketSummary::default(),
+            drops: ReceiveDrops::default(),
+            limits,
+        }
     }
 
-    /// The peer restarted: forgets all but what the application still holds. `streams` as in
-    /// [`ReceiveLimits::streams`].
+    /// The peer restarted (RFC 9260 §5.2.4.1): forgets all but what the application still holds,
+    /// messages that wait in [`Inbound::poll_message`] included.
     pub(crate) fn restart(&mut self, initial_tsn: Tsn, streams: u16) {
-        todo!()
+        let limits = ReceiveLimits {
+            streams,
+            ..self.limits.clone()
+        };
+        let (delivered, drops) = (self.delivered, self.drops());
+        *self = Self {
+            delivered,
+            drops,
+            ..Self::new(limits, initial_tsn)
+        };
     }
 
-    /// A DATA chunk. Messages it completes are there in [`Inbound::poll_message`] at once.
+    /// A DATA chunk. Messages it completes are in [`Inbound::poll_message`] at once.
+    ///
+    /// # Errors
+    /// The [`Violation`] that ends the association.
+    #[inline]
     pub(crate) fn on_data(&mut self, data: &Data<'_>) -> Result<Disposition, Violation> {
-        todo!()
+        self.packet.data = true;
+        self.packet.urgent |= data.flags.is_immediate();
+        self.packet.gap |= self.tracker.has_gaps();
+        if data.payload.is_empty() {
+            return Err(Violation::NoUserData(data.tsn));
+        }
+        let arrival = self.tracker.classify(data.tsn);
+        let room = match arrival {
+            Arrival::InOrder => self.has_room_in_order(),
+            // What fills a gap lets the rest go, and may use more than what is new.
+            Arrival::InGap => self.counted() < self.limits.window / 2 * 3,
+            Arrival::Ahead => self.counted() < self.limits.window / 4 * 5,
+            Arrival::Duplicate => {
+                self.tracker.record_duplicate(data.tsn);
+                self.drops.duplicates += 1;
+                self.packet.urgent = true;
+                return Ok(Disposition::Duplicate);
+            }
+            Arrival::OutOfWindow => {
+                self.drops.out_of_window += 1;
+                self.packet.urgent = true;
+                return Ok(Disposition::OutOfWindow);
+            }
+        };
+        if !room {
+            // §6.2: the peer learns at once that the window is closed.
+            self.drops.no_room += 1;
+            self.packet.urgent = true;
+            return Ok(Disposition::NoRoom);
+        }
+        let position = self.tracker.position_of(data.tsn);
+        self.tracker.record(data.tsn);
+        let valid = data.stream.0 < self.limits.streams;
+        if arrival == Arrival::InOrder {
+            if valid {
+                self.reassembly.insert_in_order(position, data)?;
+            }
+            self.reassembly.settle(self.tracker.position(), data)?;
+        } else if valid {
+            self.reassembly.insert_ahead(position, data)?;
+        }
+        if valid {
+            Ok(Disposition::Accepted)
+        } else {
+            self.drops.invalid_stream += 1;
+            Ok(Disposition::InvalidStream)
+        }
     }
 
     /// A FORWARD-TSN (RFC 3758 §3.6).
-    pub(crate) fn on_forward_tsn(&mut self, forward: &ForwardTsn) {
-        todo!()
+    ///
+    /// # Errors
+    /// The [`Violation`] that ends the association.
+    pub(crate) fn on_forward_tsn(&mut self, forward: &ForwardTsn) -> Result<(), Violation> {
+        // Old or new, it is answered at once: the answer to an earlier one may be lost.
+        self.packet.urgent = true;
+        let tsn = forward.new_cumulative_tsn;
+        let up_to = self.tracker.position_of(tsn);
+        if self.tracker.forward(tsn) {
+            let cumulative = self.tracker.position();
+            self.reassembly
+                .forward(forward, up_to, cumulative, self.limits.streams)?;
+        } else if tsn.is_newer_than(self.tracker.cumulative()) {
+            self.drops.out_of_window += 1;
+        }
+        Ok(())
     }
 
-    /// All chunks of a packet were handled: decides about a SACK. Cheap if there was no data.
+    /// All chunks of a packet were handled: decides about a SACK.
+    #[inline]
     pub(crate) fn on_packet_end(&mut self, now: Instant) {
-        todo!()
+        let mut packet = std::mem::take(&mut self.packet);
+        if !packet.data && !packet.urgent {
+            return;
+        }
+        packet.gap |= packet.data && self.tracker.has_gaps();
+        self.ack.on_packet(
+            now,
+            packet,
+            self.tracker.cumulative(),
+            self.tracker.highest(),
+        );
     }
 
-    /// The SACK that is due, each for a packet of its own or in front of data: call until `None`,
-    /// before every gather and after [`Inbound::poll_timeout`]. At most `max_len` bytes as a chunk.
+    /// A SACK that is due, as a chunk of at most `max_len` bytes. Call until `None`: each goes into
+    /// a packet of its own, the last one possibly in front of data.
     pub(crate) fn poll_sack(&mut self, now: Instant, max_len: usize) -> Option<Sack> {
-        todo!()
+        if !self.ack.is_due(now) {
+            return None;
+        }
+        while let Some(step) = self.ack.take_step() {
+            if let Some(sack) = self.step_sack(step, max_len) {
+                return Some(sack);
+            }
+        }
+        Some(self.full_sack(max_len))
     }
 
-    /// A SACK that is not due yet, if there is anything to acknowledge: for a packet with data.
-    pub(crate) fn bundle_sack(&mut self, now: Instant, max_len: usize) -> Option<Sack> {
-        todo!()
+    /// A SACK that need not be due, if there is anything to acknowledge: for a packet that carries
+    /// data anyway. Call [`Inbound::poll_sack`] first.
+    pub(crate) fn bundle_sack(&mut self, max_len: usize) -> Option<Sack> {
+        self.ack.is_pending().then(|| self.full_sack(max_len))
+    }
+
+    /// The SACK of the latest state, whether or not anything is to be acknowledged: beside a
+    /// SHUTDOWN (§9.2).
+    pub(crate) fn full_sack(&mut self, max_len: usize) -> Sack {
+        let max = max_len.saturating_sub(SACK_HEADER_LEN) / 4;
+        let gaps = if self.tracker.has_gaps() {
+            self.tracker.gaps(max)
+        } else {
+            Default::default()
+        };
+        let duplicates = self.tracker.take_duplicates(max - gaps.len());
+        self.ack.on_sack();
+        let a_rwnd = self.a_rwnd();
+        self.advertised = a_rwnd as usize;
+        Sack {
+            cumulative_tsn: self.tracker.cumulative(),
+            a_rwnd,
+            gaps,
+            duplicates,
+        }
     }
 
     /// Whether [`Inbound::poll_sack`] would return one.
     pub(crate) fn sack_is_due(&self, now: Instant) -> bool {
-        todo!()
+        self.ack.is_due(now)
     }
 
     /// When a held-back SACK becomes due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.ack.deadline()
     }
 
-    /// The next complete message.
+    /// The next complete message. Its cost counts until it is released.
+    #[inline]
     pub(crate) fn poll_message(&mut self) -> Option<ReceivedMessage> {
-        todo!()
+        let message = self.reassembly.pop()?;
+        self.delivered += message.cost;
+        Some(message)
     }
 
     /// The application took messages of this cost. May make a window update due.
     pub(crate) fn release(&mut self, cost: usize) {
-        todo!()
+        self.delivered = self.delivered.saturating_sub(cost);
+        let (window, open) = (self.limits.window, self.a_rwnd() as usize);
+        let two_packets = (2 * self.limits.packet_size).min(window / 2);
+        // The silly-window rule. As long as the peer knows of room for two packets it sends, and
+        // hears of more by the SACKs for them; a closed window it has to be told about. Beyond, an
+        // update is worth a packet only if it changes what the peer can do.
+        let reopened = self.advertised < two_packets && open >= two_packets;
+        let widened =
+            self.advertised < window / 2 && open.saturating_sub(self.advertised) >= window / 4;
+        if reopened || widened {
+            self.ack.on_window_update();
+        }
     }
 
     /// Bytes the peer may still send, as the next SACK says.
     pub(crate) fn a_rwnd(&self) -> u32 {
-        todo!()
+        let free = self.limits.window.saturating_sub(self.counted());
+        u32::try_from(free).unwrap_or(u32::MAX)
     }
 
     /// Everything up to here has been received or skipped.
     pub(crate) fn cumulative_tsn(&self) -> Tsn {
-        todo!()
+        self.tracker.cumulative()
     }
 
-    /// Bytes held, overhead included: what the application has not released and what is not
-    /// complete.
+    /// Bytes held, overhead included: incomplete messages, and those not yet released.
     pub(crate) fn held(&self) -> usize {
-        todo!()
+        self.delivered + self.reassembly.held()
     }
 
-    /// The peer's streams start again at SSN 0 (RFC 6525 §5.2.2); empty means all of them. Call it
-    /// once everything up to the request's last TSN has been received.
+    /// The peer's streams start again at SSN 0 (RFC 6525 §5.2.2); an empty list means all of them.
+    /// Call it once everything up to the request's last TSN has been received.
     pub(crate) fn reset_streams(&mut self, streams: &[StreamId]) {
-        todo!()
+        self.reassembly.reset_streams(streams);
     }
 
     /// Counters.
-    pub(crate) fn drops(&self) -> &ReceiveDrops {
-        &self.drops
+    pub(crate) fn drops(&self) -> ReceiveDrops {
+        ReceiveDrops {
+            skipped: self.drops.skipped + self.reassembly.skipped(),
+            ..self.drops
+        }
+    }
+
+    /// What counts against the window. A message larger than the window would close it for good,
+    /// so what has come of it in order counts for at most a quarter.
+    #[inline]
+    fn counted(&self) -> usize {
+        let exempt = self
+            .reassembly
+            .current_cost()
+            .saturating_sub(self.limits.window / 4);
+        self.held() - exempt
+    }
+
+    /// Data in order is progress: it is refused only if the application has enough to do, or if
+    /// everything together exceeds what we ever hold.
+    #[inline]
+    fn has_room_in_order(&self) -> bool {
+        let window = self.limits.window;
+        self.delivered + self.reassembly.ready_cost() < window + window / 16
+            && self.counted() < window * 2
+    }
+
+    fn step_sack(&self, step: Step, max_len: usize) -> Option<Sack> {
+        let current = self.tracker.cumulative();
+        let (cumulative_tsn, gaps) = match step {
+            Step::Cumulative(tsn) => (tsn, Default::default()),
+            Step::Gap(highest) if highest.is_newer_than(current) => {
+                let max = max_len.saturating_sub(SACK_HEADER_LEN) / 4;
+                (current, self.tracker.gaps_up_to(highest, max))
+            }
+            Step::Gap(_) => return None,
+        };
+        Some(Sack {
+            cumulative_tsn,
+            a_rwnd: self.a_rwnd(),
+            gaps,
+            duplicates: Default::default(),
+        })
     }
 }
+
+/// A SACK chunk without gaps and duplicates (RFC 9260 §3.3.4).
+const SACK_HEADER_LEN: usize = 16;
