@@ -43,7 +43,7 @@ impl Early {
             max_messages: limits.early_messages,
             // Held messages keep the window closed; a quarter leaves it usable for the others.
             max_cost: limits.early_bytes.min(receive_window / 4),
-            hold: limits.early_hold,
+            hold: limits.early_hold.max(MIN_HOLD),
         }
     }
 
@@ -60,10 +60,7 @@ impl Early {
         what: Arrival,
     ) -> Result<(), Arrival> {
         let cost = what.cost();
-        if self.hold.is_zero()
-            || self.held.len() >= self.max_messages
-            || self.cost + cost > self.max_cost
-        {
+        if self.held.len() >= self.max_messages || self.cost + cost > self.max_cost {
             return Err(what);
         }
         self.cost += cost;
@@ -112,3 +109,6 @@ impl Arrival {
         }
     }
 }
+
+/// The second use of a stream waits for the answer to our reset whatever the limits say.
+const MIN_HOLD: Duration = Duration::from_secs(1);

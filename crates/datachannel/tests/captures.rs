@@ -1,5 +1,11 @@
 //! DCEP as browsers send it: the OPENs and ACKs in captures of Chromium and Firefox.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests stop the test"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

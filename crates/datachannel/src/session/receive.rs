@@ -22,20 +22,36 @@ struct Delivery {
 impl Session {
     pub(super) fn on_message(&mut self, now: Instant, message: ReceivedMessage) {
         let stream = message.stream;
-        if self.streams.usage(stream.0) == StreamUse::Retired {
-            self.stats.drops.refused_stream += 1;
-            self.association.release(now, message.cost);
-            return;
-        }
-        // The next use of a stream of which we do not know yet that our half is reset.
-        let key = self.key_of(stream);
-        let is_next_use = key.and_then(|key| self.channels.channel(key)).is_some_and(
-            |channel| matches!(&channel.phase, Phase::Closing(closing) if closing.incoming),
-        );
+        let key = match self.streams.usage(stream.0) {
+            StreamUse::Free => None,
+            StreamUse::Channel(slot) => self.channels.key_at(slot),
+            StreamUse::Retired => {
+                self.stats.drops.refused_stream += 1;
+                self.association.release(now, message.cost);
+                return;
+            }
+        };
         let content = Content::from_ppid(message.ppid);
-        if is_next_use || (key.is_none() && content != Content::Dcep) {
-            self.hold(now, message);
-            return;
+        match key.and_then(|key| self.channels.channel(key)) {
+            Some(channel) => {
+                if let Phase::Closing(closing) = &channel.phase
+                    && closing.incoming
+                {
+                    // The next use of a stream of which we do not know yet that our half is reset.
+                    self.hold(now, message);
+                    return;
+                }
+            }
+            None if content == Content::Dcep => {}
+            None if self.limits.early_hold.is_zero() => {
+                self.association.release(now, message.cost);
+                self.violation(now, stream, Violation::UnknownStream);
+                return;
+            }
+            None => {
+                self.hold(now, message);
+                return;
+            }
         }
         let ReceivedMessage { payload, cost, .. } = message;
         let (kind, payload, is_last) = match content {

@@ -175,11 +175,10 @@ fn an_open_that_overtakes_the_answer_to_our_reset_is_not_refused() {
     // in which b is done and a is not.
     let mut seen = 0;
     net.link.lose = Some(Box::new(move |from_a, packet| {
-        let lose = !from_a && has_reconfig(packet) && {
+        !from_a && has_reconfig(packet) && {
             seen += 1;
             seen == 2
-        };
-        lose
+        }
     }));
     net.a.session().close(net.now, ours);
     net.run_until(SECOND, |net| {

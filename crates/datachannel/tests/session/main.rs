@@ -1,5 +1,12 @@
 //! Two sessions, or a session and a peer that sends what it likes, over a link on virtual time.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests stop the test, and look for one kind of event"
+)]
+
 mod close;
 mod hostile;
 mod limits;

@@ -42,12 +42,14 @@ enum Core {
 pub(crate) struct Link {
     pub(crate) delay: Duration,
     pub(crate) loss_percent: u64,
-    /// Packets for which this says so are lost; the flag says whether `a` sent it.
-    pub(crate) lose: Option<Box<dyn FnMut(bool, &Packet<'_>) -> bool>>,
+    pub(crate) lose: Option<Box<Lose>>,
     pub(crate) packets: u64,
     random: u64,
     flights: BinaryHeap<Flight>,
 }
+
+/// Whether to lose a packet; the flag says whether `a` sent it.
+type Lose = dyn FnMut(bool, &Packet<'_>) -> bool;
 
 #[derive(PartialEq, Eq)]
 struct Flight {
