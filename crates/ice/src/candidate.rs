@@ -146,7 +146,11 @@ impl FromStr for Candidate {
         let line = line.strip_prefix("candidate:").unwrap_or(line);
         let mut words = line.split_ascii_whitespace();
 
-        let foundation = words.next().filter(|f| is_foundation(f)).ok_or(FOUNDATION)?.to_owned();
+        let foundation = words
+            .next()
+            .filter(|f| is_foundation(f))
+            .ok_or(FOUNDATION)?
+            .to_owned();
         let component = number(words.next(), "component", 65_535)?;
         let protocol = match words.next().ok_or(TRANSPORT)? {
             p if p.eq_ignore_ascii_case("udp") => Protocol::Udp,
@@ -177,7 +181,9 @@ impl FromStr for Candidate {
         let mut related_address = None;
         let mut related_port = None;
         while let Some(name) = words.next() {
-            let value = words.next().ok_or(ParseCandidateError::Field("extension value"))?;
+            let value = words
+                .next()
+                .ok_or(ParseCandidateError::Field("extension value"))?;
             match name {
                 "raddr" => related_address = Some(self::address(Some(value), "raddr")?),
                 "rport" => related_port = Some(number(Some(value), "rport", 65_535)? as u16),
@@ -186,7 +192,9 @@ impl FromStr for Candidate {
                     candidate.generation = Some(number(Some(value), "generation", u32::MAX)?);
                 }
                 "ufrag" => candidate.ufrag = Some(value.to_owned()),
-                _ => candidate.extensions.push((name.to_owned(), value.to_owned())),
+                _ => candidate
+                    .extensions
+                    .push((name.to_owned(), value.to_owned())),
             }
         }
         // `raddr` without `rport` says as much as neither does.
@@ -281,7 +289,9 @@ fn address(word: Option<&str>, field: &'static str) -> Result<Address, ParseCand
     }
     // A name: letters, digits, dots, hyphens, at most 253 (RFC 1035 §2.3.4).
     let name = word.len() <= 253
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
         && word.bytes().any(|b| b.is_ascii_alphabetic());
     if name {
         Ok(Address::Name(word.to_owned()))
@@ -301,7 +311,9 @@ fn tcp_type(word: &str) -> Result<TcpType, ParseCandidateError> {
 
 fn is_foundation(word: &str) -> bool {
     (1..=32).contains(&word.len())
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
 }
 
 const FOUNDATION: ParseCandidateError = ParseCandidateError::Field("foundation");

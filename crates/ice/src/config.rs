@@ -77,6 +77,7 @@ impl AgentConfig {
         self.liveness_interval = self.liveness_interval.max(MIN_LIVENESS);
         self.liveness_interval_silent = self.liveness_interval_silent.max(MIN_LIVENESS);
         self.limits.pairs = self.limits.pairs.max(1);
+        self.limits.remote_candidates = self.limits.remote_candidates.max(1);
         self
     }
 }

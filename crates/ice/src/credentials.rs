@@ -29,7 +29,10 @@ impl Credentials {
         if let Some(c) = bad {
             return Err(CredentialsError::Character(c));
         }
-        Ok(Self { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
+        Ok(Self {
+            ufrag: ufrag.to_owned(),
+            pwd: pwd.to_owned(),
+        })
     }
 
     /// The user name fragment.
@@ -43,19 +46,26 @@ impl Credentials {
     }
 
     pub(crate) fn random(rng: &mut StdRng) -> Self {
-        Self { ufrag: random_text(rng, UFRAG_LEN), pwd: random_text(rng, PWD_LEN) }
+        Self {
+            ufrag: random_text(rng, UFRAG_LEN),
+            pwd: random_text(rng, PWD_LEN),
+        }
     }
 }
 
 /// The password stays out of logs.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("ufrag", &self.ufrag)
+            .finish_non_exhaustive()
     }
 }
 
 fn random_text(rng: &mut StdRng, len: usize) -> String {
-    (0..len).map(|_| char::from(ICE_CHARS[rng.random_range(0..ICE_CHARS.len())])).collect()
+    (0..len)
+        .map(|_| char::from(ICE_CHARS[rng.random_range(0..ICE_CHARS.len())]))
+        .collect()
 }
 
 fn is_ice_char(c: char) -> bool {
@@ -89,10 +99,16 @@ mod tests {
         let pwd = "0123456789012345678901";
         let error = |u: &str, p: &str| Credentials::new(u, p).unwrap_err();
         assert_eq!(error("abc", pwd), CredentialsError::UfragLength { len: 3 });
-        assert_eq!(error("abcd", "short"), CredentialsError::PwdLength { len: 5 });
+        assert_eq!(
+            error("abcd", "short"),
+            CredentialsError::PwdLength { len: 5 }
+        );
         assert_eq!(error("ab:d", pwd), CredentialsError::Character(':'));
         assert_eq!(error("ab\rd", pwd), CredentialsError::Character('\r'));
-        assert_eq!(error(&"a".repeat(257), pwd), CredentialsError::UfragLength { len: 257 });
+        assert_eq!(
+            error(&"a".repeat(257), pwd),
+            CredentialsError::UfragLength { len: 257 }
+        );
     }
 
     /// A password in a log is a session in the open.

@@ -49,6 +49,9 @@ pub enum Ignored {
     /// The request was authentic, but a cap of [`Limits`](crate::Limits) is reached.
     #[error("a limit is reached")]
     LimitReached,
+    /// Consent has run out: nothing but a restart helps (RFC 7675 §5.1).
+    #[error("consent has run out")]
+    NoConsent,
     /// The agent is closed.
     #[error("agent is closed")]
     Closed,
@@ -58,7 +61,7 @@ impl Ignored {
     /// Number of reasons, for the counters.
     pub(crate) const COUNT: usize = Self::ALL.len();
     /// Every reason, in the order of the counters.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::NotStun,
         Self::TooLarge,
         Self::Malformed,
@@ -72,6 +75,7 @@ impl Ignored {
         Self::UnknownAttribute,
         Self::UnknownTransaction,
         Self::LimitReached,
+        Self::NoConsent,
         Self::Closed,
     ];
 }

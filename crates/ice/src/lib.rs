@@ -64,14 +64,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod address;
 mod agent;
 mod candidate;
+mod check;
+mod checklist;
 mod config;
+mod consent;
 mod credentials;
 mod error;
 mod event;
+mod gathering;
+mod generation;
+mod incoming;
 mod limits;
+mod local;
+mod nomination;
+mod outgoing;
+mod signalling;
 mod stats;
+mod stun;
 
 pub use agent::Agent;
 pub use candidate::{Address, Candidate, CandidateKind, Protocol, TcpType};
@@ -83,3 +95,4 @@ pub use error::{
 pub use event::{Event, LocalId, Role, SelectedPair, State, Transmit};
 pub use limits::Limits;
 pub use stats::{CandidateStats, IgnoredCounts, PairState, PairStats, Stats};
+pub use stun::{is_stun, local_ufrag};

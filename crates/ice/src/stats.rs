@@ -92,7 +92,9 @@ impl IgnoredCounts {
 
     /// Every reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Ignored, u64)> + '_ {
-        Ignored::ALL.into_iter().map(|reason| (reason, self.of(reason)))
+        Ignored::ALL
+            .into_iter()
+            .map(|reason| (reason, self.of(reason)))
     }
 
     /// The sum over all reasons.

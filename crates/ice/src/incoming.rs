@@ -1,0 +1,443 @@
+//! Datagrams received: checks of the remote (RFC 8445 §7.3), answers to ours (§7.2.5), answers of
+//! STUN servers.
+
+use crate::address::{canonical, destination, is_dialable};
+use crate::agent::Agent;
+use crate::candidate::{Candidate, CandidateKind};
+use crate::check::Sent;
+use crate::checklist::{NewPair, PairId};
+use crate::error::Ignored;
+use crate::event::{Event, LocalId, Role, Transmit};
+use crate::generation::{EarlyCheck, Failure, RemoteCandidate};
+use crate::stats::PairState;
+use crate::stun::{self, Class, Request, Response, TransactionId, Unverified};
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+impl Agent {
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        source: SocketAddr,
+        datagram: &[u8],
+    ) -> Result<(), Ignored> {
+        if self.closed {
+            return Err(Ignored::Closed);
+        }
+        let message = Unverified::new(datagram, self.config.limits.datagram)?;
+        if self.locals.base(local).is_none() {
+            return Err(Ignored::UnknownLocal);
+        }
+        let source = canonical(source);
+        if !is_dialable(source) {
+            return Err(Ignored::UnusableSource);
+        }
+        match message.class {
+            Class::Request => self.request(now, local, source, &message),
+            Class::Success | Class::Error => self.response(now, local, source, &message),
+        }
+    }
+
+    fn request(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        source: SocketAddr,
+        message: &Unverified<'_>,
+    ) -> Result<(), Ignored> {
+        let (ours, theirs) = message.username()?;
+        if ours != self.current.local.ufrag().as_bytes() {
+            return self.request_of_previous(now, local, source, message, ours, theirs);
+        }
+        let known = self.current.remote.as_ref();
+        if known.is_some_and(|r| r.credentials.ufrag().as_bytes() != theirs) {
+            return Err(Ignored::UnknownUsername);
+        }
+        if self.current.failed == Some(Failure::Consent) {
+            // Answering would keep the remote's consent alive for a path that is over.
+            return Err(Ignored::NoConsent);
+        }
+        let request = message.request(self.current.local.pwd())?;
+        if !self.resolve_roles(now, local, source, message, &request)? {
+            return Ok(());
+        }
+        if self.current.remote.is_none() {
+            return self.early_check(local, source, message, &request, theirs);
+        }
+        let id = match self.current.list.find(local, source) {
+            Some(id) => id,
+            None => self
+                .peer_reflexive_pair(now, local, source, request.priority)
+                .ok_or(Ignored::LimitReached)?,
+        };
+        let answer = stun::encode_success(message.transaction, source, self.current.local.pwd());
+        self.answer(local, source, message, answer)?;
+        let pair = self.current.list.pair_mut(id);
+        pair.counters.responses_sent += 1;
+        self.checked(now, id, request.use_candidate);
+        Ok(())
+    }
+
+    /// An authentic check has arrived on a pair: a triggered check goes back (RFC 8445 §7.3.1.4).
+    pub(crate) fn checked(&mut self, now: Instant, id: PairId, use_candidate: bool) {
+        let selected = self.current.selected.as_ref().is_some_and(|s| s.pair == id);
+        let role = self.role;
+        let pair = self.current.list.pair_mut(id);
+        pair.authenticated = true;
+        pair.counters.requests_received += 1;
+        if use_candidate && role == Role::Controlled {
+            pair.nominated_at = Some(now);
+        }
+        // A pair that worked long ago may lead nowhere by now.
+        let fresh = pair.state == PairState::Succeeded
+            && pair.last_answer.is_some_and(|at| now < at + FRESH);
+        if selected {
+            self.heard(now);
+        }
+        if selected || fresh {
+            self.valid(now, id, false);
+        } else {
+            self.current.list.trigger(now, id);
+        }
+    }
+
+    /// RFC 8445 §7.3.1.1. False when the request was refused.
+    fn resolve_roles(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        source: SocketAddr,
+        message: &Unverified<'_>,
+        request: &Request,
+    ) -> Result<bool, Ignored> {
+        if request.role != self.role {
+            return Ok(true);
+        }
+        let larger = self.tie_breaker >= request.tie_breaker;
+        // Both controlling: the larger stays. Both controlled: the larger switches.
+        if larger == (self.role == Role::Controlling) {
+            let pwd = self.current.local.pwd();
+            let answer = stun::encode_role_conflict(message.transaction, pwd);
+            self.answer(local, source, message, answer)?;
+            return Ok(false);
+        }
+        self.switch_role(now);
+        Ok(true)
+    }
+
+    /// Nothing can be checked without the remote's credentials, but the request is authentic and
+    /// is answered; the address is kept for later.
+    fn early_check(
+        &mut self,
+        local: LocalId,
+        source: SocketAddr,
+        message: &Unverified<'_>,
+        request: &Request,
+        theirs: &[u8],
+    ) -> Result<(), Ignored> {
+        let early = &mut self.current.early;
+        let known = early
+            .iter()
+            .position(|e| e.local == local && e.source == source);
+        match known {
+            Some(known) => early[known].nominated |= request.use_candidate,
+            None if early.len() >= self.config.limits.early_checks => {
+                return Err(Ignored::LimitReached);
+            }
+            None => early.push(EarlyCheck {
+                local,
+                source,
+                priority: request.priority,
+                nominated: request.use_candidate,
+                remote_ufrag: theirs.to_owned(),
+            }),
+        }
+        let answer = stun::encode_success(message.transaction, source, self.current.local.pwd());
+        self.answer(local, source, message, answer)
+    }
+
+    /// During a restart the old pair is in use, and consent to it is given.
+    fn request_of_previous(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        source: SocketAddr,
+        message: &Unverified<'_>,
+        ours: &[u8],
+        theirs: &[u8],
+    ) -> Result<(), Ignored> {
+        let previous = self.previous.as_ref().map(|p| &p.generation);
+        let previous = previous.ok_or(Ignored::UnknownUsername)?;
+        let remote = previous
+            .remote
+            .as_ref()
+            .map(|r| r.credentials.ufrag().as_bytes());
+        if previous.local.ufrag().as_bytes() != ours || remote != Some(theirs) {
+            return Err(Ignored::UnknownUsername);
+        }
+        message.request(previous.local.pwd())?;
+        // New addresses are for the new generation.
+        let id = previous
+            .list
+            .find(local, source)
+            .ok_or(Ignored::LimitReached)?;
+        let selected = previous.selected.as_ref().is_some_and(|s| s.pair == id);
+        let answer = stun::encode_success(message.transaction, source, previous.local.pwd());
+        self.answer(local, source, message, answer)?;
+        if selected && self.current.selected.is_none() {
+            self.heard(now);
+        }
+        Ok(())
+    }
+
+    /// A check from an address that was not signalled (RFC 8445 §7.3.1.3).
+    pub(crate) fn peer_reflexive_pair(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        source: SocketAddr,
+        priority: u32,
+    ) -> Option<PairId> {
+        let index = match self.current.candidate(source) {
+            Some(index) => index,
+            None => self.peer_reflexive_candidate(source, priority),
+        };
+        let address = self.locals.base(local)?.address;
+        // A source of the other family or scope cannot have reached this socket.
+        if destination(address, source) != Some(source) {
+            return None;
+        }
+        self.add_pair(now, local, source, index, true)
+    }
+
+    fn peer_reflexive_candidate(&mut self, source: SocketAddr, priority: u32) -> usize {
+        let mut candidate = Candidate::udp(CandidateKind::PeerReflexive, source, priority);
+        let candidates = &mut self.current.candidates;
+        let list = &self.current.list;
+        // Equal to no other foundation (RFC 8445 §7.3.1.3).
+        self.discovered += 1;
+        candidate.foundation = format!("p{}", self.discovered);
+        let new = RemoteCandidate {
+            candidate,
+            address: source,
+        };
+        if candidates.len() < self.config.limits.remote_candidates {
+            candidates.push(new);
+            return candidates.len() - 1;
+        }
+        // The place of one without pairs, else it shares the last one's: only the address of the
+        // pair is dialled.
+        let unused = |i: &usize| !list.iter().any(|(_, p)| p.remote == *i);
+        match (0..candidates.len()).find(unused) {
+            Some(index) => {
+                candidates[index] = new;
+                index
+            }
+            None => candidates.len() - 1,
+        }
+    }
+
+    /// Adds a pair, if it is not there and finds room.
+    pub(crate) fn add_pair(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        destination: SocketAddr,
+        remote: usize,
+        authenticated: bool,
+    ) -> Option<PairId> {
+        let base = self.locals.base(local)?;
+        let candidate = &self.current.candidates[remote].candidate;
+        let new = NewPair {
+            local,
+            destination,
+            remote,
+            priorities: (
+                crate::candidate::priority(CandidateKind::Host, base.preference),
+                candidate.priority,
+            ),
+            direct: candidate.kind == CandidateKind::Host,
+            foundation: (base.foundation.clone(), candidate.foundation.clone()),
+            authenticated,
+        };
+        let keep = self.current.in_use();
+        let id = self
+            .current
+            .list
+            .insert(now, new, self.role, self.config.limits.pairs, keep)?;
+        self.current.started.get_or_insert(now);
+        if self.current.selected.as_ref().is_some_and(|s| s.nominated) && !authenticated {
+            // Checks are over: what is signalled late is kept for worse times.
+            let pair = self.current.list.pair_mut(id);
+            pair.backoff.stop();
+            pair.state = PairState::Frozen;
+        }
+        Some(id)
+    }
+
+    fn response(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        source: SocketAddr,
+        message: &Unverified<'_>,
+    ) -> Result<(), Ignored> {
+        // Symmetric by construction (RFC 8445 §7.2.5.2.1): an answer is looked for where the
+        // question went.
+        let find = |list: &crate::checklist::Checklist| {
+            let id = list.find(local, source)?;
+            Some((
+                id,
+                list.pair(id).outstanding.find(now, message.transaction)?,
+            ))
+        };
+        if let Some((id, sent)) = find(&self.current.list) {
+            let remote = self
+                .current
+                .remote
+                .as_ref()
+                .ok_or(Ignored::UnknownTransaction)?;
+            let response = message.response(Some(remote.credentials.pwd()))?;
+            self.current.list.pair_mut(id).outstanding.remove(sent.id);
+            self.answered(now, id, sent, response);
+            return Ok(());
+        }
+        let previous = self.previous.as_ref().map(|p| &p.generation);
+        if let Some((id, sent)) = previous.and_then(|p| find(&p.list)) {
+            return self.answered_previous(now, id, sent, message);
+        }
+        if self
+            .gathering
+            .expects(now, local, source, message.transaction)
+        {
+            let response = message.response(None)?;
+            self.server_answered(now, local, source, message.transaction, response);
+            return Ok(());
+        }
+        Err(Ignored::UnknownTransaction)
+    }
+
+    fn answered(&mut self, now: Instant, id: PairId, sent: Sent, response: Response) {
+        let selected = self.current.selected.as_ref().is_some_and(|s| s.pair == id);
+        match response {
+            Response::Success { mapped } => {
+                let pair = self.current.list.pair_mut(id);
+                let rtt = now.saturating_duration_since(sent.at);
+                pair.rtt = Some(rtt);
+                pair.total_rtt += rtt;
+                pair.counters.responses_received += 1;
+                pair.authenticated = true;
+                pair.last_answer = Some(now);
+                pair.mapped = Some(mapped);
+                pair.state = PairState::Succeeded;
+                pair.backoff.stop();
+                let local = pair.local;
+                let kind = CandidateKind::PeerReflexive;
+                let ufrag = self.current.local.ufrag();
+                // Not signalled: the remote knows it already (RFC 8445 §7.2.5.3.1).
+                self.locals
+                    .reflexive_candidate(local, kind, mapped, None, ufrag);
+                self.current.list.unfreeze(id);
+                if selected {
+                    self.consented(now);
+                }
+                self.valid(
+                    now,
+                    id,
+                    sent.use_candidate && sent.role == Role::Controlling,
+                );
+            }
+            Response::RoleConflict => {
+                // Not if the switch was made since the request left.
+                if sent.role == self.role {
+                    self.switch_role(now);
+                }
+                self.current.list.trigger(now, id);
+            }
+            // RFC 7675 §5.2: consent is withdrawn at once.
+            Response::Error { code: 403 } if selected => self.current.fail(Failure::Consent),
+            Response::Error { .. } => {
+                if !selected {
+                    let pair = self.current.list.pair_mut(id);
+                    pair.state = PairState::Failed;
+                    pair.backoff.stop();
+                }
+            }
+        }
+    }
+
+    fn answered_previous(
+        &mut self,
+        now: Instant,
+        id: PairId,
+        sent: Sent,
+        message: &Unverified<'_>,
+    ) -> Result<(), Ignored> {
+        let previous = self.previous.as_mut().map(|p| &mut p.generation);
+        let previous = previous.ok_or(Ignored::UnknownTransaction)?;
+        let remote = previous
+            .remote
+            .as_ref()
+            .ok_or(Ignored::UnknownTransaction)?;
+        let response = message.response(Some(remote.credentials.pwd()))?;
+        let pair = previous.list.pair_mut(id);
+        pair.outstanding.remove(sent.id);
+        let selected = previous.selected.as_ref().is_some_and(|s| s.pair == id);
+        if selected && self.current.selected.is_none() {
+            match response {
+                Response::Success { .. } => self.consented(now),
+                Response::Error { code: 403 } => previous.fail(Failure::Consent),
+                Response::RoleConflict | Response::Error { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn server_answered(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        server: SocketAddr,
+        id: TransactionId,
+        response: Response,
+    ) {
+        let mapped = match response {
+            Response::Success { mapped } if is_dialable(mapped) => Some(mapped),
+            Response::Success { .. } | Response::RoleConflict | Response::Error { .. } => None,
+        };
+        self.gathering
+            .answered(now, local, server, id, mapped.is_some(), &self.config);
+        if let Some(mapped) = mapped {
+            let kind = CandidateKind::ServerReflexive;
+            let ufrag = self.current.local.ufrag();
+            let new = self
+                .locals
+                .reflexive_candidate(local, kind, mapped, Some(server), ufrag);
+            self.events.extend(new.map(Event::LocalCandidate));
+        }
+    }
+
+    /// Queues an answer, which goes to where the request came from and is never larger.
+    fn answer(
+        &mut self,
+        local: LocalId,
+        destination: SocketAddr,
+        request: &Unverified<'_>,
+        payload: Bytes,
+    ) -> Result<(), Ignored> {
+        if payload.len() > request.len() || self.answers.len() >= self.config.limits.answers {
+            return Err(Ignored::LimitReached);
+        }
+        self.answers.push_back(Transmit {
+            local,
+            destination,
+            payload,
+        });
+        Ok(())
+    }
+}
+
+/// How long an answer speaks for its pair when the remote checks the pair again.
+const FRESH: Duration = Duration::from_secs(1);

@@ -1,0 +1,150 @@
+//! Our sockets and candidates (RFC 8445 §5.1).
+
+use crate::candidate::{Address, Candidate, CandidateKind, priority};
+use crate::event::LocalId;
+use std::net::{IpAddr, SocketAddr};
+
+/// A socket of ours: the base of its candidates.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) id: LocalId,
+    pub(crate) address: SocketAddr,
+    pub(crate) preference: u16,
+    pub(crate) foundation: String,
+}
+
+/// A candidate of ours.
+#[derive(Debug)]
+pub(crate) struct LocalCandidate {
+    pub(crate) base: LocalId,
+    pub(crate) candidate: Candidate,
+}
+
+/// Everything local.
+#[derive(Debug, Default)]
+pub(crate) struct Locals {
+    bases: Vec<Base>,
+    candidates: Vec<LocalCandidate>,
+    foundations: Vec<(CandidateKind, IpAddr, Option<IpAddr>)>,
+    /// Bases ever added, so that no two share a preference.
+    added: u16,
+}
+
+impl Locals {
+    pub(crate) fn bases(&self) -> &[Base] {
+        &self.bases
+    }
+
+    pub(crate) fn base(&self, id: LocalId) -> Option<&Base> {
+        self.bases.iter().find(|b| b.id == id)
+    }
+
+    pub(crate) fn candidates(&self) -> &[LocalCandidate] {
+        &self.candidates
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (LocalId, SocketAddr)> + '_ {
+        self.bases.iter().map(|b| (b.id, b.address))
+    }
+
+    pub(crate) fn add(&mut self, id: LocalId, address: SocketAddr) {
+        let link_local = match address.ip() {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        };
+        // In the order of the caller, who knows the interfaces; link-local only when nothing
+        // else works (RFC 8421 §3 leaves the rest to policy).
+        let preference = (if link_local { 0x3fff } else { 0xffff }) - self.added.min(0x3ffe);
+        self.added = self.added.saturating_add(1);
+        let foundation = self.foundation(CandidateKind::Host, address.ip(), None);
+        self.bases.push(Base {
+            id,
+            address,
+            preference,
+            foundation,
+        });
+    }
+
+    pub(crate) fn remove(&mut self, id: LocalId) {
+        self.bases.retain(|b| b.id != id);
+        self.candidates.retain(|c| c.base != id);
+    }
+
+    /// Forgets the candidates, for a new generation.
+    pub(crate) fn clear_candidates(&mut self) {
+        self.candidates.clear();
+    }
+
+    /// The host candidate of a base, which becomes one of our candidates.
+    pub(crate) fn host_candidate(&mut self, id: LocalId, ufrag: &str) -> Option<Candidate> {
+        let base = self.base(id)?;
+        let kind = CandidateKind::Host;
+        let mut candidate = Candidate::udp(kind, base.address, priority(kind, base.preference));
+        candidate.foundation.clone_from(&base.foundation);
+        candidate.ufrag = Some(ufrag.to_owned());
+        self.candidates.push(LocalCandidate {
+            base: id,
+            candidate: candidate.clone(),
+        });
+        Some(candidate)
+    }
+
+    /// A mapped address seen by a STUN server or the remote. `None` if it is known: then it is
+    /// redundant (RFC 8445 §5.1.3), or too many were claimed.
+    pub(crate) fn reflexive_candidate(
+        &mut self,
+        id: LocalId,
+        kind: CandidateKind,
+        mapped: SocketAddr,
+        server: Option<SocketAddr>,
+        ufrag: &str,
+    ) -> Option<Candidate> {
+        if self.find(id, mapped).is_some() || self.candidates.len() >= MAX_CANDIDATES {
+            return None;
+        }
+        let base = self.base(id)?;
+        let (address, preference) = (base.address, base.preference);
+        let mut candidate = Candidate::udp(kind, mapped, priority(kind, preference));
+        candidate.foundation = self.foundation(kind, address.ip(), server.map(|s| s.ip()));
+        candidate.related = Some((Address::Ip(address.ip()), address.port()));
+        candidate.ufrag = Some(ufrag.to_owned());
+        self.candidates.push(LocalCandidate {
+            base: id,
+            candidate: candidate.clone(),
+        });
+        Some(candidate)
+    }
+
+    /// The candidate of a base with this address.
+    pub(crate) fn find(&self, id: LocalId, mapped: SocketAddr) -> Option<&Candidate> {
+        self.candidates
+            .iter()
+            .map(|c| (c.base, &c.candidate))
+            .find(|(base, c)| {
+                *base == id && c.port == mapped.port() && c.address == Address::Ip(mapped.ip())
+            })
+            .map(|(_, c)| c)
+    }
+
+    /// PRIORITY of a check from this base: what a candidate found by it would have
+    /// (RFC 8445 §7.1.1).
+    pub(crate) fn check_priority(base: &Base) -> u32 {
+        priority(CandidateKind::PeerReflexive, base.preference)
+    }
+
+    /// Equal for equal kind, base address and server (RFC 8445 §5.1.1.3). A running number tells
+    /// nothing about the addresses.
+    fn foundation(&mut self, kind: CandidateKind, ip: IpAddr, server: Option<IpAddr>) -> String {
+        let key = (kind, ip, server);
+        let known = self.foundations.iter().position(|f| *f == key);
+        let index = known.unwrap_or_else(|| {
+            self.foundations.push(key);
+            self.foundations.len() - 1
+        });
+        (index + 1).to_string()
+    }
+}
+
+/// A STUN server or remote that reports a new mapped address with every answer must not make this
+/// grow; a symmetric NAT in front of every socket stays far below.
+const MAX_CANDIDATES: usize = 200;
