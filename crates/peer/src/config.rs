@@ -1,0 +1,349 @@
+//! Options of a connection, with their defaults.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use peerloom_dtls::{Certificate, KeyLog, Role};
+
+use crate::connection::PeerConnection;
+use crate::error::Error;
+
+/// Options of a connection. Start with [`PeerConnection::builder`], end with
+/// [`build`](Self::build).
+///
+/// ```no_run
+/// # async fn example() -> Result<(), peerloom::Error> {
+/// let connection = peerloom::PeerConnection::builder()
+///     .stun_server("stun:stun.example.org:3478")
+///     .send_buffer_limit(8 << 20)
+///     .build()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct PeerConnectionBuilder {
+    pub(crate) config: Config,
+}
+
+/// Which local addresses get a socket and become host candidates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Bind {
+    /// Every interface that is up, without loopback unless there is nothing else.
+    Interfaces,
+    /// Loopback alone.
+    Loopback,
+    /// These addresses; port 0 lets the system choose.
+    Addresses(Vec<SocketAddr>),
+}
+
+/// The role in which an answer asks to do DTLS (RFC 8842 §5.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerSetup {
+    /// The answerer is the DTLS client, which saves a round trip. The default.
+    #[default]
+    Active,
+    /// The answerer is the DTLS server.
+    Passive,
+}
+
+impl AnswerSetup {
+    pub(crate) fn role(self) -> Role {
+        match self {
+            AnswerSetup::Active => Role::Client,
+            AnswerSetup::Passive => Role::Server,
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) key_log: Option<Arc<dyn KeyLog>>,
+    pub(crate) stun_servers: Vec<String>,
+    pub(crate) bind: Bind,
+    pub(crate) answer_setup: AnswerSetup,
+    pub(crate) offer_srtp: bool,
+    pub(crate) receive_window: usize,
+    pub(crate) send_buffer_limit: usize,
+    pub(crate) channel_send_buffer_limit: usize,
+    pub(crate) max_message_size: usize,
+    pub(crate) max_channels: usize,
+    pub(crate) socket_buffers: usize,
+    pub(crate) close_timeout: Duration,
+    pub(crate) handshake_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            certificate: None,
+            key_log: None,
+            stun_servers: Vec::new(),
+            bind: Bind::Interfaces,
+            answer_setup: AnswerSetup::default(),
+            offer_srtp: true,
+            receive_window: 4 << 20,
+            send_buffer_limit: 4 << 20,
+            channel_send_buffer_limit: 4 << 20,
+            max_message_size: 256 << 10,
+            max_channels: 65_535,
+            socket_buffers: 4 << 20,
+            close_timeout: Duration::from_secs(2),
+            handshake_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("bind", &self.bind)
+            .field("stun_servers", &self.stun_servers)
+            .field("receive_window", &self.receive_window)
+            .field("send_buffer_limit", &self.send_buffer_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PeerConnectionBuilder {
+    pub(crate) fn new() -> Self {
+        PeerConnectionBuilder {
+            config: Config::default(),
+        }
+    }
+
+    /// The certificate of this end. Default: a new ECDSA P-256 one, valid for 30 days.
+    pub fn certificate(mut self, certificate: Certificate) -> Self {
+        self.config.certificate = Some(certificate);
+        self
+    }
+
+    /// Where DTLS secrets go in NSS key-log format, for a packet analyser. Whoever reads them can
+    /// decrypt the connection. Default: nowhere.
+    pub fn key_log(mut self, key_log: Arc<dyn KeyLog>) -> Self {
+        self.config.key_log = Some(key_log);
+        self
+    }
+
+    /// Adds a STUN server, `stun:host[:port]` (RFC 7064; port 3478 if left out), for
+    /// server-reflexive candidates. One that does not answer holds nothing up. Default: none.
+    pub fn stun_server(mut self, uri: impl Into<String>) -> Self {
+        self.config.stun_servers.push(uri.into());
+        self
+    }
+
+    /// Uses loopback addresses alone, for two ends on one machine. Default: false, every interface
+    /// but loopback; loopback if there is no other.
+    pub fn loopback(mut self, only: bool) -> Self {
+        self.config.bind = if only {
+            Bind::Loopback
+        } else {
+            Bind::Interfaces
+        };
+        self
+    }
+
+    /// Binds to these addresses and no others; port 0 lets the system choose one.
+    pub fn bind(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.config.bind = Bind::Addresses(addresses.into_iter().collect());
+        self
+    }
+
+    /// [`bind`](Self::bind) with ports chosen by the system.
+    pub fn bind_ips(self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.bind(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)))
+    }
+
+    /// The DTLS role that our answers ask for when the offer leaves the choice. Default: active.
+    pub fn answer_setup(mut self, setup: AnswerSetup) -> Self {
+        self.config.answer_setup = setup;
+        self
+    }
+
+    /// Whether DTLS-SRTP keys are negotiated in the handshake (RFC 5764), which media need and
+    /// DTLS 1.2 cannot add later. Off is for peers that fail on the extension. Default: true.
+    pub fn offer_srtp(mut self, offer: bool) -> Self {
+        self.config.offer_srtp = offer;
+        self
+    }
+
+    /// Bytes of received messages, overhead included, that may wait for the application in all
+    /// channels together. Default: 4 MiB. At least 128 KiB.
+    pub fn receive_window(mut self, bytes: usize) -> Self {
+        self.config.receive_window = bytes;
+        self
+    }
+
+    /// Bytes that may wait to be sent in all channels together; `send` waits when they are used.
+    /// Default: 4 MiB. A larger message is taken when nothing else waits.
+    pub fn send_buffer_limit(mut self, bytes: usize) -> Self {
+        self.config.send_buffer_limit = bytes;
+        self
+    }
+
+    /// Bytes that may wait to be sent in one channel. Default: 4 MiB.
+    pub fn channel_send_buffer_limit(mut self, bytes: usize) -> Self {
+        self.config.channel_send_buffer_limit = bytes;
+        self
+    }
+
+    /// The largest message that we accept, in bytes, told to the other end by
+    /// `a=max-message-size` (RFC 8841 §6). Default: 256 KiB.
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.config.max_message_size = bytes;
+        self
+    }
+
+    /// How many channels may exist at once. Default: 65,535.
+    pub fn max_channels(mut self, channels: usize) -> Self {
+        self.config.max_channels = channels;
+        self
+    }
+
+    /// The size asked for the kernel's send and receive buffer of each socket, in bytes; 0 leaves
+    /// the system's default. The system may grant less (`net.core.rmem_max`); both granted sizes
+    /// are in [`SocketStats`](crate::stats::SocketStats). Default: 4 MiB.
+    pub fn socket_buffers(mut self, bytes: usize) -> Self {
+        self.config.socket_buffers = bytes;
+        self
+    }
+
+    /// How long [`close`](PeerConnection::close) tries to deliver what was accepted. Default: 2 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
+        self
+    }
+
+    /// How long the DTLS handshake may take. Default: 30 s.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.config.handshake_timeout = timeout;
+        self
+    }
+
+    /// Binds the sockets and starts the tasks of the connection, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for an option that cannot work, [`Error::Bind`] and [`Error::NoAddress`]
+    /// when no socket can be had, [`Error::Certificate`].
+    pub async fn build(self) -> Result<PeerConnection, Error> {
+        self.config.check()?;
+        PeerConnection::start(self.config)
+    }
+}
+
+impl Config {
+    fn check(&self) -> Result<(), Error> {
+        fn at_least(option: &'static str, value: usize, least: usize) -> Result<(), Error> {
+            if value >= least {
+                return Ok(());
+            }
+            let why = "is too small to make progress";
+            Err(Error::Option {
+                option,
+                value: value.to_string(),
+                why,
+            })
+        }
+        at_least("receive_window", self.receive_window, MIN_RECEIVE_WINDOW)?;
+        at_least("send_buffer_limit", self.send_buffer_limit, 1)?;
+        at_least(
+            "channel_send_buffer_limit",
+            self.channel_send_buffer_limit,
+            1,
+        )?;
+        at_least("max_message_size", self.max_message_size, 1)?;
+        at_least("max_channels", self.max_channels, 1)?;
+        if let Bind::Addresses(addresses) = &self.bind
+            && addresses.is_empty()
+        {
+            let why = "names no address";
+            return Err(Error::Option {
+                option: "bind",
+                value: "[]".into(),
+                why,
+            });
+        }
+        self.stun_addresses().map(|_| ())
+    }
+
+    /// The STUN servers as `host:port`.
+    pub(crate) fn stun_addresses(&self) -> Result<Vec<String>, Error> {
+        self.stun_servers
+            .iter()
+            .map(|uri| stun_address(uri))
+            .collect()
+    }
+}
+
+/// `stun:host[:port]` (RFC 7064 §3.1) as `host:port`.
+fn stun_address(uri: &str) -> Result<String, Error> {
+    let refuse = |why| Error::Option {
+        option: "stun_server",
+        value: uri.to_owned(),
+        why,
+    };
+    let host = uri
+        .strip_prefix("stun:")
+        .ok_or_else(|| refuse("does not start with \"stun:\""))?;
+    if host.is_empty() || host.contains(['/', '?', '@', ' ']) {
+        return Err(refuse("is not of the form stun:host[:port]"));
+    }
+    // An IPv6 address stands in brackets; a colon after them, or after a name, is the port's.
+    let after_address = host.rfind(']').map_or(host, |end| &host[end..]);
+    match after_address.split_once(':') {
+        None => Ok(format!("{host}:{STUN_PORT}")),
+        Some((_, port)) if port.parse::<u16>().is_ok_and(|port| port != 0) => Ok(host.to_owned()),
+        Some(_) => Err(refuse("has no valid port")),
+    }
+}
+
+/// The port of STUN (RFC 8489 §18.6).
+const STUN_PORT: u16 = 3478;
+
+/// A browser's largest default message must fit more than once on its way through reassembly.
+const MIN_RECEIVE_WINDOW: usize = 128 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stun_uris() {
+        for (uri, address) in [
+            ("stun:example.org", "example.org:3478"),
+            ("stun:example.org:19302", "example.org:19302"),
+            ("stun:192.0.2.1", "192.0.2.1:3478"),
+            ("stun:[2001:db8::1]", "[2001:db8::1]:3478"),
+            ("stun:[2001:db8::1]:5000", "[2001:db8::1]:5000"),
+        ] {
+            assert_eq!(stun_address(uri).unwrap(), address);
+        }
+        for uri in [
+            "turn:example.org",
+            "stun:",
+            "stun:a:b",
+            "stun:a:0",
+            "stun:a:70000",
+            "stun:a/b",
+        ] {
+            let error = stun_address(uri).unwrap_err().to_string();
+            assert!(error.contains(uri), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn options_that_cannot_work_are_refused_by_name() {
+        let builder = PeerConnectionBuilder::new;
+        for (bad, named) in [
+            (builder().receive_window(100), "receive_window: 100"),
+            (builder().send_buffer_limit(0), "send_buffer_limit: 0"),
+            (builder().max_message_size(0), "max_message_size: 0"),
+            (builder().bind([]), "bind: []"),
+        ] {
+            let error = bad.build().await.unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

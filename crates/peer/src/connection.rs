@@ -1,0 +1,404 @@
+//! The connection as the application holds it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use peerloom_datachannel::ChannelOptions;
+use peerloom_ice::Credentials;
+use tokio::sync::{oneshot, watch};
+
+use crate::config::{Config, PeerConnectionBuilder};
+use crate::data_channel::{Channel, DataChannel, DataChannelOptions};
+use crate::error::{Error, Reason};
+use crate::event::{ConnectionState, Event, IceConnectionState, IceGatheringState, Queued};
+use crate::jsep::{Applied, CandidateUse, Negotiation, SignalingState};
+use crate::signaling::{IceCandidate, SessionDescription};
+use crate::stats::Stats;
+use crate::transceiver::Transceiver;
+use crate::transport::driver::Command;
+use crate::transport::dtls::DtlsParameters;
+use crate::transport::ice::IceParameters;
+use crate::transport::lock::Purpose;
+use crate::transport::shared::{Handle, Shared};
+use crate::transport::supervisor;
+
+/// A WebRTC connection to one other end (W3C WebRTC `RTCPeerConnection`).
+///
+/// A handle: clones are the same connection. When the last handle, data channels included, is
+/// dropped, the connection ends at once; [`close`](Self::close) delivers what was accepted first.
+///
+/// The getters neither wait nor take the lock of the data path.
+#[derive(Clone, Debug)]
+pub struct PeerConnection {
+    handle: Arc<Handle>,
+    signalling: Arc<Mutex<Negotiation>>,
+    /// Ours, for ICE.
+    credentials: Credentials,
+    channel_send_buffer_limit: usize,
+}
+
+impl PeerConnection {
+    /// The options of a new connection.
+    pub fn builder() -> PeerConnectionBuilder {
+        PeerConnectionBuilder::new()
+    }
+
+    /// A connection with default options. Needs a tokio runtime with I/O and time enabled.
+    ///
+    /// # Errors
+    /// As [`PeerConnectionBuilder::build`].
+    pub async fn new() -> Result<Self, Error> {
+        Self::builder().build().await
+    }
+
+    pub(crate) fn start(config: Config) -> Result<Self, Error> {
+        let channel_send_buffer_limit = config.channel_send_buffer_limit;
+        let (shared, negotiation, credentials) = supervisor::start(config)?;
+        Ok(PeerConnection {
+            handle: Arc::new(Handle { shared }),
+            signalling: Arc::new(Mutex::new(negotiation)),
+            credentials,
+            channel_send_buffer_limit,
+        })
+    }
+
+    /// Creates a data channel. It opens when the connection does; `send` waits until then.
+    ///
+    /// The first one, before the offer, puts a data m-section into the offer.
+    ///
+    /// # Errors
+    /// [`Error::Open`] names the value that cannot be: an id that is taken or out of range, a label
+    /// or protocol that is too long, too many channels. [`Error::Closed`] after the end.
+    pub fn create_data_channel(
+        &self,
+        label: impl Into<String>,
+        options: DataChannelOptions,
+    ) -> Result<DataChannel, Error> {
+        let label = label.into();
+        let now = tokio::time::Instant::now().into_std();
+        let shared = self.shared();
+        let channel = shared
+            .session
+            .with(Purpose::Control, |guarded| {
+                if let Some(reason) = shared.reason() {
+                    return Err(Error::Closed(reason));
+                }
+                let key = guarded
+                    .session
+                    .open(
+                        now,
+                        ChannelOptions {
+                            label: label.clone(),
+                            protocol: options.protocol.clone(),
+                            ordered: options.ordered,
+                            reliability: options.reliability,
+                            priority: options.priority,
+                            negotiated: options.negotiated,
+                        },
+                    )
+                    .map_err(|error| Error::Open(Arc::new(error)))?;
+                let channel = Arc::new(Channel::new(
+                    key,
+                    options.negotiated,
+                    label,
+                    options,
+                    self.channel_send_buffer_limit,
+                    Arc::downgrade(shared),
+                ));
+                guarded.channels.insert(key, channel.clone());
+                Ok(channel)
+            })
+            .map_err(Error::Closed)??;
+        self.negotiation().want_data();
+        shared.wake();
+        Ok(DataChannel {
+            channel,
+            connection: self.handle.clone(),
+        })
+    }
+
+    /// Makes an offer (W3C WebRTC §4.4.2 `createOffer`). Give it to
+    /// [`set_local_description`](Self::set_local_description) and send it to the other end.
+    ///
+    /// # Errors
+    /// [`Error::Negotiation`] in a signalling state that allows no offer. Cancel-safe.
+    pub async fn create_offer(&self) -> Result<SessionDescription, Error> {
+        self.alive()?;
+        self.negotiation()
+            .create_offer(&self.credentials)
+            .map_err(negotiation_error)
+    }
+
+    /// Makes an answer to the remote offer that is set (W3C WebRTC §4.4.2 `createAnswer`).
+    ///
+    /// # Errors
+    /// [`Error::Negotiation`] when there is no offer to answer. Cancel-safe.
+    pub async fn create_answer(&self) -> Result<SessionDescription, Error> {
+        self.alive()?;
+        self.negotiation()
+            .create_answer(&self.credentials)
+            .map_err(negotiation_error)
+    }
+
+    /// Sets a description made by this end and starts gathering candidates.
+    ///
+    /// # Errors
+    /// [`Error::Negotiation`] when it does not fit the signalling state; nothing changed then.
+    /// Cancel-safe.
+    pub async fn set_local_description(
+        &self,
+        description: SessionDescription,
+    ) -> Result<(), Error> {
+        self.alive()?;
+        let applied = {
+            let mut negotiation = self.negotiation();
+            let applied = negotiation
+                .set_local(&description)
+                .map_err(negotiation_error)?;
+            if let Some(section) = negotiation.local_end_of_candidates() {
+                self.shared().candidates.describe(section);
+            }
+            applied
+        };
+        self.apply(applied)
+    }
+
+    /// Sets a description that came from the other end.
+    ///
+    /// # Errors
+    /// [`Error::Negotiation`] names the line or the value that is wrong; nothing changed then.
+    /// Cancel-safe.
+    pub async fn set_remote_description(
+        &self,
+        description: SessionDescription,
+    ) -> Result<(), Error> {
+        self.alive()?;
+        let applied = self
+            .negotiation()
+            .set_remote(&description)
+            .map_err(negotiation_error)?;
+        self.apply(applied)
+    }
+
+    /// Adds a candidate of the other end, as its signalling brings it. One with an empty
+    /// `candidate` says that there are no more.
+    ///
+    /// # Errors
+    /// [`Error::Candidate`] for one that cannot be read or belongs to no section of the remote
+    /// description; [`Error::Busy`] when too many wait. Cancel-safe.
+    pub async fn add_ice_candidate(&self, candidate: IceCandidate) -> Result<(), Error> {
+        self.alive()?;
+        match self
+            .negotiation()
+            .add_candidate(&candidate)
+            .map_err(negotiation_error)?
+        {
+            CandidateUse::Now => self.add_candidates(vec![candidate]),
+            CandidateUse::Held | CandidateUse::Ignored => Ok(()),
+        }
+    }
+
+    /// The local description with the candidates gathered so far, current or pending (W3C WebRTC
+    /// `localDescription`).
+    pub fn local_description(&self) -> Option<SessionDescription> {
+        let complete = self.ice_gathering_state() == IceGatheringState::Complete;
+        let candidates = self.shared().candidates.list();
+        self.negotiation().local_description(&candidates, complete)
+    }
+
+    /// The remote description, current or pending (W3C WebRTC `remoteDescription`).
+    pub fn remote_description(&self) -> Option<SessionDescription> {
+        self.negotiation().remote_description()
+    }
+
+    /// Waits until all local candidates are known; [`local_description`](Self::local_description)
+    /// then holds them all, for signalling without trickling. A STUN server that does not answer
+    /// delays this by two seconds at most. Returns at once when the connection has ended.
+    /// Cancel-safe.
+    pub async fn gathering_complete(&self) {
+        let mut gathering = self.shared().states.gathering.subscribe();
+        let mut done = self.shared().done.subscribe();
+        tokio::select! {
+            // The senders live as long as we do.
+            _ = gathering.wait_for(|state| *state == IceGatheringState::Complete) => {}
+            _ = done.wait_for(|done| *done) => {}
+        }
+    }
+
+    /// The next event; `None` after the end, once all were taken. Events wait for a late reader.
+    /// Cancel-safe.
+    pub async fn next_event(&self) -> Option<Event> {
+        Some(match self.shared().events.pop().await? {
+            Queued::Plain(event) => event,
+            Queued::Channel(channel) => Event::DataChannel(DataChannel {
+                channel,
+                connection: self.handle.clone(),
+            }),
+        })
+    }
+
+    /// Waits until ICE and DTLS are established.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] with the reason when the connection fails or ends first. Cancel-safe.
+    pub async fn connected(&self) -> Result<(), Error> {
+        let mut state = self.shared().states.connection.subscribe();
+        let settled = state
+            .wait_for(|state| match state {
+                ConnectionState::Connected | ConnectionState::Failed | ConnectionState::Closed => {
+                    true
+                }
+                ConnectionState::New
+                | ConnectionState::Connecting
+                | ConnectionState::Disconnected => false,
+            })
+            .await;
+        match settled.map(|state| *state) {
+            Ok(ConnectionState::Connected) => Ok(()),
+            Ok(_) | Err(_) => Err(Error::Closed(self.shared().failure())),
+        }
+    }
+
+    /// Waits until the connection has ended: every task of it, every socket closed. Says why.
+    /// Cancel-safe.
+    pub async fn closed(&self) -> Reason {
+        let mut done = self.shared().done.subscribe();
+        // The sender lives as long as we do.
+        let _ = done.wait_for(|done| *done).await;
+        self.shared().failure()
+    }
+
+    /// Ends the connection: delivers what was accepted for sending (within
+    /// [`close_timeout`](PeerConnectionBuilder::close_timeout)), tells the other end, and returns
+    /// when every task has ended, every socket is closed and every waiter was woken.
+    ///
+    /// Cancel-safe: the closing goes on by itself.
+    pub async fn close(&self) {
+        // Refused only when it has ended, or ends anyway.
+        let _ = self.shared().command(Command::Close);
+        self.closed().await;
+    }
+
+    /// A snapshot of all figures.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] after the end. Cancel-safe.
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        let (answer, stats) = oneshot::channel();
+        self.shared().command(Command::Stats(answer))?;
+        stats
+            .await
+            .map_err(|_| Error::Closed(self.shared().failure()))
+    }
+
+    /// The state of the whole (W3C WebRTC `connectionState`).
+    pub fn connection_state(&self) -> ConnectionState {
+        *self.shared().states.connection.borrow()
+    }
+
+    /// Follows [`connection_state`](Self::connection_state).
+    pub fn watch_connection_state(&self) -> watch::Receiver<ConnectionState> {
+        self.shared().states.connection.subscribe()
+    }
+
+    /// The state of ICE (W3C WebRTC `iceConnectionState`).
+    pub fn ice_connection_state(&self) -> IceConnectionState {
+        *self.shared().states.ice.borrow()
+    }
+
+    /// The state of gathering (W3C WebRTC `iceGatheringState`).
+    pub fn ice_gathering_state(&self) -> IceGatheringState {
+        *self.shared().states.gathering.borrow()
+    }
+
+    /// The state of offer and answer (W3C WebRTC `signalingState`).
+    pub fn signaling_state(&self) -> SignalingState {
+        self.negotiation().signaling_state()
+    }
+
+    /// The audio and video sections of the descriptions. They are answered with port 0: this
+    /// version carries no media.
+    pub fn transceivers(&self) -> Vec<Transceiver> {
+        self.negotiation().transceivers().to_vec()
+    }
+
+    /// Acts on a description that was set.
+    fn apply(&self, applied: Applied) -> Result<(), Error> {
+        let shared = self.shared();
+        if let Some(state) = applied.signaling {
+            shared
+                .events
+                .push(Queued::Plain(Event::SignalingState(state)));
+        }
+        if applied.gather.is_some() {
+            shared.set_gathering(IceGatheringState::Gathering);
+            shared.command(Command::Gather)?;
+        }
+        if let Some(transport) = applied.transport {
+            let max = transport.remote_max_message_size.unwrap_or(u64::MAX);
+            let max = usize::try_from(max).unwrap_or(usize::MAX);
+            shared.set_remote_max_message_size(max);
+            shared
+                .session
+                .with(Purpose::Control, |guarded| {
+                    guarded.session.set_remote_max_message_size(max)
+                })
+                .map_err(Error::Closed)?;
+            shared.command(Command::Remote {
+                ice: IceParameters {
+                    role: transport.ice_role,
+                    credentials: transport.remote_credentials,
+                    lite: transport.remote_lite,
+                },
+                dtls: DtlsParameters {
+                    role: transport.dtls_role,
+                    fingerprints: transport.fingerprints,
+                },
+            })?;
+        }
+        self.add_candidates(applied.candidates)?;
+        if applied.end_of_candidates {
+            shared.command(Command::EndOfCandidates)?;
+        }
+        Ok(())
+    }
+
+    fn add_candidates(&self, candidates: Vec<IceCandidate>) -> Result<(), Error> {
+        for candidate in candidates {
+            if candidate.is_end_of_candidates() {
+                self.shared().command(Command::EndOfCandidates)?;
+                continue;
+            }
+            let parsed = candidate
+                .candidate
+                .parse()
+                .map_err(|error| Error::Candidate {
+                    candidate: candidate.candidate.chars().take(200).collect(),
+                    why: format!("{error}"),
+                })?;
+            self.shared().command(Command::Candidate(parsed))?;
+        }
+        Ok(())
+    }
+
+    fn alive(&self) -> Result<(), Error> {
+        self.shared()
+            .reason()
+            .map_or(Ok(()), |reason| Err(Error::Closed(reason)))
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// Signalling has a lock of its own, never held together with the data path's.
+    fn negotiation(&self) -> MutexGuard<'_, Negotiation> {
+        // A negotiation changes only when a call succeeds, so it is whole even after a panic.
+        self.signalling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn negotiation_error(error: crate::jsep::NegotiationError) -> Error {
+    Error::Negotiation(Arc::new(error))
+}

@@ -1,0 +1,577 @@
+//! A data channel as the application holds it.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use bytes::Bytes;
+use peerloom_datachannel::{ChannelKey, MessageKind};
+pub use peerloom_sctp::Reliability;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::error::{Error, Reason, SendError, TrySendError, TrySendErrorKind};
+use crate::message::Message;
+use crate::transport::budget::SendBudget;
+use crate::transport::inbox::Inbox;
+use crate::transport::shared::{Handle, Outgoing, Shared};
+
+/// How a channel delivers, for
+/// [`PeerConnection::create_data_channel`](crate::PeerConnection::create_data_channel)
+/// (W3C WebRTC `RTCDataChannelInit`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataChannelOptions {
+    /// Messages arrive in the order in which they were sent. Default: true.
+    pub ordered: bool,
+    /// How hard lost messages are repeated. Default: until they arrive.
+    pub reliability: Reliability,
+    /// The application's subprotocol, at most 65,535 bytes. Default: empty.
+    pub protocol: String,
+    /// The stream id, when both ends create the channel themselves and no OPEN is sent
+    /// (0 to 65,534). Default: `None`, the id is chosen and the other end is told.
+    pub negotiated: Option<u16>,
+    /// The priority carried in the OPEN message (RFC 8831 §6.4: 128 below normal, 256 normal,
+    /// 512 high, 1024 extra high). Default: 256.
+    pub priority: u16,
+}
+
+impl Default for DataChannelOptions {
+    fn default() -> Self {
+        DataChannelOptions {
+            ordered: true,
+            reliability: Reliability::Reliable,
+            protocol: String::new(),
+            negotiated: None,
+            priority: 256,
+        }
+    }
+}
+
+/// The state of a channel (W3C WebRTC §6.2 `readyState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataChannelState {
+    /// Not usable yet; `send` waits.
+    Connecting,
+    /// Messages can be sent and received.
+    Open,
+    /// No more messages can be sent; those accepted are still on their way.
+    Closing,
+    /// Closed at both ends.
+    Closed,
+}
+
+impl DataChannelState {
+    fn from_u8(state: u8) -> Self {
+        match state {
+            0 => DataChannelState::Connecting,
+            1 => DataChannelState::Open,
+            2 => DataChannelState::Closing,
+            _ => DataChannelState::Closed,
+        }
+    }
+}
+
+/// A bidirectional message channel (W3C WebRTC `RTCDataChannel`, RFC 8831).
+///
+/// A handle: clones are the same channel. It keeps its connection alive. Dropping all handles does
+/// not close the channel; [`close`](Self::close) does.
+///
+/// None of the getters waits or takes the session lock.
+#[derive(Clone, Debug)]
+pub struct DataChannel {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) connection: Arc<Handle>,
+}
+
+impl DataChannel {
+    /// The name it was created with; not unique.
+    pub fn label(&self) -> &str {
+        &self.channel.label
+    }
+
+    /// The application's subprotocol.
+    pub fn protocol(&self) -> &str {
+        &self.channel.options.protocol
+    }
+
+    /// The SCTP stream id, once it is known: with [`DataChannelOptions::negotiated`] at once,
+    /// otherwise when DTLS has decided who takes even ids (RFC 8832 §6).
+    pub fn id(&self) -> Option<u16> {
+        u16::try_from(self.channel.id.load(Ordering::Acquire)).ok()
+    }
+
+    /// Whether messages arrive in order.
+    pub fn ordered(&self) -> bool {
+        self.channel.options.ordered
+    }
+
+    /// How hard lost messages are repeated.
+    pub fn reliability(&self) -> Reliability {
+        self.channel.options.reliability
+    }
+
+    /// The priority carried in the OPEN message.
+    pub fn priority(&self) -> u16 {
+        self.channel.options.priority
+    }
+
+    /// Whether both ends created it with an agreed id.
+    pub fn negotiated(&self) -> bool {
+        self.channel.options.negotiated.is_some()
+    }
+
+    /// The state now.
+    pub fn state(&self) -> DataChannelState {
+        self.channel.state()
+    }
+
+    /// Bytes of messages that were accepted and have not been handed to the network yet (W3C
+    /// WebRTC `bufferedAmount`).
+    pub fn buffered_amount(&self) -> usize {
+        self.channel.budget.used()
+    }
+
+    /// Sets the amount at which [`buffered_amount_low`](Self::buffered_amount_low) resolves, in
+    /// bytes. Default: 0.
+    pub fn set_buffered_amount_low_threshold(&self, bytes: usize) {
+        self.channel.low_threshold.store(bytes, Ordering::SeqCst);
+        // A waiter may be satisfied by the new threshold.
+        self.channel.low.notify_waiters();
+    }
+
+    /// The amount at which [`buffered_amount_low`](Self::buffered_amount_low) resolves, in bytes.
+    pub fn buffered_amount_low_threshold(&self) -> usize {
+        self.channel.low_threshold.load(Ordering::SeqCst)
+    }
+
+    /// Waits until [`buffered_amount`](Self::buffered_amount) is at or below the threshold, or the
+    /// channel is closed. Cancel-safe.
+    pub async fn buffered_amount_low(&self) {
+        loop {
+            let low = self.channel.low.notified();
+            if self.buffered_amount() <= self.buffered_amount_low_threshold()
+                || self.state() == DataChannelState::Closed
+            {
+                return;
+            }
+            low.await;
+        }
+    }
+
+    /// Waits until the channel is open.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the connection ends first. A channel that closes before it opened
+    /// answers the same with [`Reason::Local`] or [`Reason::Remote`]. Cancel-safe.
+    pub async fn opened(&self) -> Result<(), Error> {
+        loop {
+            let changed = self.channel.changed.notified();
+            match self.state() {
+                DataChannelState::Connecting => changed.await,
+                DataChannelState::Open => return Ok(()),
+                DataChannelState::Closing | DataChannelState::Closed => {
+                    return Err(Error::Closed(self.channel.reason()));
+                }
+            }
+        }
+    }
+
+    /// Waits until the channel is closed at both ends or the connection has ended. Messages that
+    /// arrived before can still be received. Cancel-safe.
+    pub async fn closed(&self) {
+        loop {
+            let changed = self.channel.changed.notified();
+            if self.state() == DataChannelState::Closed {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Sends a message, waiting while the channel is not open yet and while the send buffer has no
+    /// room (`send_buffer_limit` of the connection and of the channel). Messages of one channel
+    /// leave in the order in which their `send` was admitted.
+    ///
+    /// Returning means that the message is queued; [`PeerConnection::close`] still delivers it.
+    ///
+    /// # Errors
+    /// [`SendError`]: too large for the other end, or the channel or connection has ended.
+    ///
+    /// Cancel-safe: a dropped future has sent nothing.
+    ///
+    /// [`PeerConnection::close`]: crate::PeerConnection::close
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        let len = message.len();
+        if self.state() != DataChannelState::Open || !self.try_take(len) {
+            self.take(len).await?;
+        }
+        self.check_size(len).inspect_err(|_| self.give(len))?;
+        self.queue(message);
+        Ok(())
+    }
+
+    /// [`send`](Self::send) for text.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). Cancel-safe.
+    pub async fn send_text(&self, text: impl Into<String>) -> Result<(), SendError> {
+        self.send(Message::Text(text.into())).await
+    }
+
+    /// [`send`](Self::send) for bytes.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). Cancel-safe.
+    pub async fn send_binary(&self, bytes: impl Into<Bytes>) -> Result<(), SendError> {
+        self.send(Message::Binary(bytes.into())).await
+    }
+
+    /// Sends a message if that is possible without waiting.
+    ///
+    /// # Errors
+    /// [`TrySendError`] gives the message back, with
+    /// [`Full`](TrySendErrorKind::Full), [`NotOpen`](TrySendErrorKind::NotOpen) or the reason why
+    /// it can never be sent.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        let message = message.into();
+        let len = message.len();
+        let kind = match self.state() {
+            DataChannelState::Connecting => TrySendErrorKind::NotOpen,
+            DataChannelState::Closing | DataChannelState::Closed => self.ended().into(),
+            DataChannelState::Open => match self.check_size(len) {
+                Err(error) => error.into(),
+                Ok(()) if self.try_take(len) => {
+                    self.queue(message);
+                    return Ok(());
+                }
+                Ok(()) => self.full(len),
+            },
+        };
+        Err(TrySendError { message, kind })
+    }
+
+    /// Waits for room for a message of `len` bytes and keeps it, so that [`Permit::send`] does not
+    /// wait.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). Cancel-safe: a dropped future or permit gives the room back.
+    pub async fn reserve(&self, len: usize) -> Result<Permit, SendError> {
+        self.take(len).await?;
+        let permit = Permit {
+            channel: self.clone(),
+            reserved: Some(len),
+        };
+        self.check_size(len)?;
+        Ok(permit)
+    }
+
+    /// The next message; `None` once the channel is closed and everything that arrived was taken.
+    ///
+    /// What is not taken counts against the receive window, which all channels of a connection
+    /// share (SCTP has one): a channel that nobody reads stops the others in the end.
+    ///
+    /// Cancel-safe: a message is lost to no dropped future.
+    pub async fn recv(&self) -> Option<Message> {
+        let received = self.channel.inbox.pop().await?;
+        self.connection.shared.taken(received.cost);
+        Some(received.message)
+    }
+
+    /// The next message if one has arrived.
+    pub fn try_recv(&self) -> Option<Message> {
+        let received = self.channel.inbox.try_pop()?;
+        self.connection.shared.taken(received.cost);
+        Some(received.message)
+    }
+
+    /// Starts closing: what was accepted for sending is delivered first, then the stream is reset
+    /// (RFC 8831 §6.7). [`closed`](Self::closed) tells when both ends are done.
+    pub fn close(&self) {
+        if self.channel.begin_closing() {
+            self.connection
+                .shared
+                .queue(Outgoing::Close(self.channel.clone()));
+        }
+    }
+
+    /// Waits until open, then for room. Channel first: a full channel must not hold room of the
+    /// connection that others could use.
+    async fn take(&self, len: usize) -> Result<(), SendError> {
+        if self.opened().await.is_err() {
+            return Err(self.ended());
+        }
+        let wire = wire_len(len);
+        self.channel
+            .budget
+            .take(wire)
+            .await
+            .map_err(|_| self.ended())?;
+        let room = Room {
+            budget: &self.channel.budget,
+            bytes: wire,
+        };
+        self.connection
+            .shared
+            .budget
+            .take(wire)
+            .await
+            .map_err(|_| self.ended())?;
+        room.keep();
+        if self.state() == DataChannelState::Open {
+            return Ok(());
+        }
+        self.give(len);
+        Err(self.ended())
+    }
+
+    fn try_take(&self, len: usize) -> bool {
+        let wire = wire_len(len);
+        if !self.channel.budget.try_take(wire) {
+            return false;
+        }
+        if !self.connection.shared.budget.try_take(wire) {
+            self.channel.budget.give(wire);
+            return false;
+        }
+        true
+    }
+
+    fn give(&self, len: usize) {
+        self.channel.budget.give(wire_len(len));
+        self.connection.shared.budget.give(wire_len(len));
+    }
+
+    fn check_size(&self, len: usize) -> Result<(), SendError> {
+        let max = self.connection.shared.remote_max_message_size();
+        if len > max {
+            Err(SendError::MessageTooLarge { len, max })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn full(&self, len: usize) -> TrySendErrorKind {
+        let (own, all) = (&self.channel.budget, &self.connection.shared.budget);
+        let fuller = if own.used() + wire_len(len) > own.limit() {
+            own
+        } else {
+            all
+        };
+        TrySendErrorKind::Full {
+            len,
+            buffered: fuller.used(),
+            limit: fuller.limit(),
+        }
+    }
+
+    fn ended(&self) -> SendError {
+        match self.connection.shared.reason() {
+            Some(reason) => SendError::ConnectionClosed(reason),
+            None => SendError::ChannelClosed,
+        }
+    }
+
+    fn queue(&self, message: Message) {
+        let (kind, payload) = match message {
+            Message::Text(text) => (MessageKind::Text, Bytes::from(text)),
+            Message::Binary(bytes) => (MessageKind::Binary, bytes),
+        };
+        self.connection.shared.queue(Outgoing::Message {
+            channel: self.channel.clone(),
+            kind,
+            payload,
+        });
+    }
+}
+
+/// Room in the send buffer, from [`DataChannel::reserve`]. Dropped, it gives the room back.
+#[derive(Debug)]
+pub struct Permit {
+    channel: DataChannel,
+    /// `None` once the room belongs to a message.
+    reserved: Option<usize>,
+}
+
+impl Permit {
+    /// Sends a message of at most the reserved length, without waiting.
+    ///
+    /// # Errors
+    /// [`SendError::MessageTooLarge`] with the reserved length as `max`, or the channel has closed
+    /// since.
+    pub fn send(mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        let reserved = self.reserved.unwrap_or_default();
+        if message.len() > reserved {
+            return Err(SendError::MessageTooLarge {
+                len: message.len(),
+                max: reserved,
+            });
+        }
+        if self.channel.state() != DataChannelState::Open {
+            return Err(self.channel.ended());
+        }
+        self.reserved = None;
+        let unused = wire_len(reserved) - wire_len(message.len());
+        self.channel.channel.budget.give(unused);
+        self.channel.connection.shared.budget.give(unused);
+        self.channel.queue(message);
+        Ok(())
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(len) = self.reserved {
+            self.channel.give(len);
+        }
+    }
+}
+
+/// Bytes of a message as SCTP carries it: an empty one travels as one byte (RFC 8831 §6.6).
+pub(crate) fn wire_len(len: usize) -> usize {
+    len.max(1)
+}
+
+/// Room taken from one budget, given back if dropped before [`keep`](Self::keep).
+struct Room<'a> {
+    budget: &'a SendBudget,
+    bytes: usize,
+}
+
+impl Room<'_> {
+    fn keep(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.give(self.bytes);
+        }
+    }
+}
+
+/// A channel as connection and application share it.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) key: ChannelKey,
+    shared: Weak<Shared>,
+    label: String,
+    options: DataChannelOptions,
+    /// The stream id, or more than `u16::MAX` while unknown.
+    id: AtomicU32,
+    state: AtomicU8,
+    pub(crate) inbox: Inbox,
+    pub(crate) budget: SendBudget,
+    low_threshold: AtomicUsize,
+    low: Notify,
+    changed: Notify,
+    closed_by_peer: AtomicBool,
+    /// Why the connection under it ended, if that is what closed it.
+    reason: OnceLock<Reason>,
+}
+
+impl Channel {
+    pub(crate) fn new(
+        key: ChannelKey,
+        id: Option<u16>,
+        label: String,
+        options: DataChannelOptions,
+        send_buffer_limit: usize,
+        shared: Weak<Shared>,
+    ) -> Self {
+        Channel {
+            key,
+            shared,
+            label,
+            options,
+            id: AtomicU32::new(id.map_or(u32::MAX, u32::from)),
+            state: AtomicU8::new(DataChannelState::Connecting as u8),
+            inbox: Inbox::default(),
+            budget: SendBudget::new(send_buffer_limit),
+            low_threshold: AtomicUsize::new(0),
+            low: Notify::new(),
+            changed: Notify::new(),
+            closed_by_peer: AtomicBool::new(false),
+            reason: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(crate) fn state(&self) -> DataChannelState {
+        DataChannelState::from_u8(self.state.load(Ordering::Acquire))
+    }
+
+    /// The other end, or our OPEN's acknowledgement, made it usable.
+    pub(crate) fn open(&self, id: Option<u16>) {
+        if let Some(id) = id {
+            self.id.store(u32::from(id), Ordering::Release);
+        }
+        self.advance(DataChannelState::Open);
+    }
+
+    /// Closing begins, from here or from the other end. False if it had begun before.
+    pub(crate) fn begin_closing(&self) -> bool {
+        self.advance(DataChannelState::Closing)
+    }
+
+    pub(crate) fn closed_by_peer(&self) {
+        self.closed_by_peer.store(true, Ordering::Release);
+    }
+
+    /// Closed for good: every waiter wakes, and gets `reason` if the connection has ended.
+    pub(crate) fn close(&self, reason: Option<&Reason>) {
+        if let Some(reason) = reason {
+            let _ = self.reason.set(reason.clone());
+        }
+        self.advance(DataChannelState::Closed);
+        self.inbox.end();
+        self.budget.close();
+        self.low.notify_waiters();
+    }
+
+    /// `bytes` of its messages have left the send queue.
+    pub(crate) fn unqueued(&self, bytes: usize) {
+        self.budget.give(bytes);
+        if self.budget.used() <= self.low_threshold.load(Ordering::SeqCst) {
+            self.low.notify_waiters();
+        }
+    }
+
+    /// States only move forward.
+    fn advance(&self, state: DataChannelState) -> bool {
+        let before = self.state.fetch_max(state as u8, Ordering::AcqRel);
+        if before < state as u8 {
+            self.changed.notify_waiters();
+        }
+        before < state as u8
+    }
+
+    fn reason(&self) -> Reason {
+        let other = if self.closed_by_peer.load(Ordering::Acquire) {
+            Reason::Remote
+        } else {
+            Reason::Local
+        };
+        self.reason.get().cloned().unwrap_or(other)
+    }
+}
+
+impl Drop for Channel {
+    /// What nobody will take any more gives its part of the receive window back.
+    fn drop(&mut self) {
+        let unread: usize = std::iter::from_fn(|| self.inbox.try_pop())
+            .map(|r| r.cost)
+            .sum();
+        if unread > 0
+            && let Some(shared) = self.shared.upgrade()
+        {
+            shared.taken(unread);
+        }
+    }
+}

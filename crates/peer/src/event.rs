@@ -1,0 +1,206 @@
+//! What happens to a connection, as a stream: nothing is lost because nobody looked yet.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::data_channel::{Channel, DataChannel};
+use crate::jsep::SignalingState;
+use crate::signaling::IceCandidate;
+
+/// Something that happened to a connection, from
+/// [`PeerConnection::next_event`](crate::PeerConnection::next_event).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A local candidate was gathered and should go to the other end; `None` when there are no more
+    /// (W3C WebRTC `icecandidate`).
+    IceCandidate(Option<IceCandidate>),
+    /// W3C WebRTC `icegatheringstatechange`.
+    IceGatheringState(IceGatheringState),
+    /// W3C WebRTC `iceconnectionstatechange`.
+    IceConnectionState(IceConnectionState),
+    /// W3C WebRTC `connectionstatechange`.
+    ConnectionState(ConnectionState),
+    /// W3C WebRTC `signalingstatechange`.
+    SignalingState(SignalingState),
+    /// The other end opened a channel (W3C WebRTC `datachannel`). Messages that came with it wait
+    /// in it.
+    DataChannel(DataChannel),
+}
+
+/// The state of the whole transport (W3C WebRTC §4.3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionState {
+    /// Nothing has started.
+    New,
+    /// ICE or DTLS is on its way.
+    Connecting,
+    /// ICE has a working pair and DTLS is established.
+    Connected,
+    /// ICE has lost contact and may find it again.
+    Disconnected,
+    /// ICE or DTLS has failed.
+    Failed,
+    /// The connection was closed.
+    Closed,
+}
+
+/// The state of the ICE transport (W3C WebRTC §5.6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IceConnectionState {
+    /// Waiting for remote candidates.
+    New,
+    /// Checks are under way.
+    Checking,
+    /// A usable pair was found.
+    Connected,
+    /// All checks are done and a pair is selected.
+    Completed,
+    /// Contact is lost and may come back.
+    Disconnected,
+    /// Every pair has failed, or contact was lost for good.
+    Failed,
+    /// The agent has ended.
+    Closed,
+}
+
+/// The state of gathering candidates (W3C WebRTC §5.6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IceGatheringState {
+    /// Gathering begins with the first local description.
+    New,
+    /// Candidates are being gathered.
+    Gathering,
+    /// All candidates are known.
+    Complete,
+}
+
+/// An event as the driver queues it. It holds no handle: a queued channel must not keep the
+/// connection alive.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    Plain(Event),
+    Channel(Arc<Channel>),
+}
+
+/// Events that wait for the application. Bounded: candidates by the ICE limits, channels by the
+/// channel limit (a channel beyond it is refused), states by replacing an unread one of its kind.
+#[derive(Debug, Default)]
+pub(crate) struct EventQueue {
+    inner: Mutex<Inner>,
+    queued: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    events: VecDeque<Queued>,
+    ended: bool,
+}
+
+impl EventQueue {
+    pub(crate) fn push(&self, event: Queued) {
+        {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            if inner.ended {
+                return;
+            }
+            if inner.events.len() >= MAX_STATES {
+                inner.events.retain(|queued| !replaces(&event, queued));
+            }
+            inner.events.push_back(event);
+        }
+        self.queued.notify_one();
+    }
+
+    /// No more events will come; those that are here can still be taken.
+    pub(crate) fn end(&self) {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ended = true;
+        self.queued.notify_waiters();
+        self.queued.notify_one();
+    }
+
+    /// The next event, `None` after the last. Cancel-safe.
+    pub(crate) async fn pop(&self) -> Option<Queued> {
+        loop {
+            let queued = self.queued.notified();
+            {
+                let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+                let event = inner.events.pop_front();
+                if event.is_some() || inner.ended {
+                    // Another reader may wait for what is left.
+                    self.queued.notify_one();
+                    return event;
+                }
+            }
+            queued.await;
+        }
+    }
+}
+
+/// Whether `new` makes an unread `old` state event stale.
+fn replaces(new: &Queued, old: &Queued) -> bool {
+    let (Queued::Plain(new), Queued::Plain(old)) = (new, old) else {
+        return false;
+    };
+    match old {
+        Event::IceGatheringState(_)
+        | Event::IceConnectionState(_)
+        | Event::ConnectionState(_)
+        | Event::SignalingState(_) => std::mem::discriminant(new) == std::mem::discriminant(old),
+        Event::IceCandidate(_) | Event::DataChannel(_) => false,
+    }
+}
+
+/// Unread events from which on a state replaces an older one of its kind.
+const MAX_STATES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(s: ConnectionState) -> Queued {
+        Queued::Plain(Event::ConnectionState(s))
+    }
+
+    #[tokio::test]
+    async fn events_wait_for_a_late_reader_and_end_after_the_last() {
+        let queue = EventQueue::default();
+        queue.push(state(ConnectionState::Connecting));
+        queue.push(state(ConnectionState::Closed));
+        queue.end();
+        queue.push(state(ConnectionState::New));
+        for wanted in [ConnectionState::Connecting, ConnectionState::Closed] {
+            let Some(Queued::Plain(Event::ConnectionState(got))) = queue.pop().await else {
+                panic!("no state")
+            };
+            assert_eq!(got, wanted);
+        }
+        assert!(queue.pop().await.is_none());
+    }
+
+    /// A connection that flaps for days with nobody reading must not grow.
+    #[tokio::test]
+    async fn unread_states_are_bounded() {
+        let queue = EventQueue::default();
+        queue.push(Queued::Plain(Event::IceCandidate(None)));
+        for _ in 0..10_000 {
+            queue.push(state(ConnectionState::Disconnected));
+            queue.push(state(ConnectionState::Connected));
+        }
+        assert!(queue.inner.lock().unwrap().events.len() <= MAX_STATES + 1);
+        let first = queue.pop().await;
+        assert!(matches!(
+            first,
+            Some(Queued::Plain(Event::IceCandidate(None)))
+        ));
+    }
+}

@@ -1,0 +1,172 @@
+//! How much an application may have queued: the send buffer's limit.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::{Mutex, Notify};
+
+/// Bytes in use against a limit. Whoever finds no room waits in line; nothing is dropped.
+///
+/// A message larger than the whole limit is let in when nothing else is queued, so that every
+/// message the peer accepts can be sent.
+#[derive(Debug)]
+pub(crate) struct SendBudget {
+    limit: usize,
+    used: AtomicUsize,
+    /// The waiter at the head of the line is woken once `used` is down to this.
+    wake_at: AtomicUsize,
+    waiting: AtomicUsize,
+    line: Mutex<()>,
+    room: Notify,
+    closed: AtomicBool,
+}
+
+/// The budget's owner is gone: there will never be room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BudgetClosed;
+
+impl SendBudget {
+    pub(crate) fn new(limit: usize) -> Self {
+        SendBudget {
+            limit,
+            used: AtomicUsize::new(0),
+            wake_at: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            line: Mutex::new(()),
+            room: Notify::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Acquire)
+    }
+
+    /// Takes `bytes` if there is room and nobody waits.
+    pub(crate) fn try_take(&self, bytes: usize) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0 && self.take_if_room(bytes)
+    }
+
+    /// Takes `bytes`, waiting in line for room. Cancel-safe: a dropped wait has taken nothing.
+    pub(crate) async fn take(&self, bytes: usize) -> Result<(), BudgetClosed> {
+        if self.try_take(bytes) {
+            return Ok(());
+        }
+        let _waiting = Waiting::enter(&self.waiting);
+        let _head = self.line.lock().await;
+        // Half the limit has to come free before a waiter is woken: one wake-up then moves many
+        // messages. A large message may need more.
+        let wake_at = (self.limit / 2).min(self.limit.saturating_sub(bytes));
+        self.wake_at.store(wake_at, Ordering::SeqCst);
+        loop {
+            let room = self.room.notified();
+            if self.closed.load(Ordering::Acquire) {
+                return Err(BudgetClosed);
+            }
+            if self.used.load(Ordering::SeqCst) <= wake_at && self.take_if_room(bytes) {
+                return Ok(());
+            }
+            room.await;
+        }
+    }
+
+    /// Gives `bytes` back.
+    pub(crate) fn give(&self, bytes: usize) {
+        let before = self.used.fetch_sub(bytes, Ordering::SeqCst);
+        debug_assert!(before >= bytes, "gave back {bytes} of {before}");
+        if self.waiting.load(Ordering::SeqCst) > 0
+            && before - bytes <= self.wake_at.load(Ordering::SeqCst)
+        {
+            self.room.notify_one();
+        }
+    }
+
+    /// Wakes everybody who waits, for good.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.room.notify_one();
+    }
+
+    fn take_if_room(&self, bytes: usize) -> bool {
+        self.used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
+                let after = used.checked_add(bytes)?;
+                (used == 0 || after <= self.limit).then_some(after)
+            })
+            .is_ok()
+    }
+}
+
+/// Counts a waiter for as long as it waits, dropped or not.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_above_the_limit_goes_alone() {
+        let budget = SendBudget::new(100);
+        assert!(budget.try_take(500));
+        assert!(!budget.try_take(1));
+        budget.give(500);
+        assert!(budget.try_take(100));
+        assert!(!budget.try_take(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiters_are_served_in_order_and_a_dropped_one_takes_nothing() {
+        let budget = Arc::new(SendBudget::new(100));
+        assert!(budget.try_take(100));
+        let dropped = tokio::time::timeout(Duration::from_millis(1), budget.take(10)).await;
+        assert!(dropped.is_err());
+        let mut waiters = tokio::task::JoinSet::new();
+        for size in [60, 1] {
+            let budget = budget.clone();
+            waiters.spawn(async move { budget.take(size).await.map(|()| size) });
+            tokio::task::yield_now().await;
+        }
+        assert!(!budget.try_take(0), "nobody overtakes the line");
+        budget.give(60);
+        assert_eq!(
+            waiters.join_next().await.map(|r| r.ok()),
+            Some(Some(Ok(60)))
+        );
+        budget.give(60);
+        assert_eq!(waiters.join_next().await.map(|r| r.ok()), Some(Some(Ok(1))));
+        assert_eq!(budget.used(), 41);
+    }
+
+    #[tokio::test]
+    async fn closing_wakes_every_waiter() {
+        let budget = Arc::new(SendBudget::new(1));
+        assert!(budget.try_take(1));
+        let mut waiters = tokio::task::JoinSet::new();
+        for _ in 0..3 {
+            let budget = budget.clone();
+            waiters.spawn(async move { budget.take(1).await });
+        }
+        tokio::task::yield_now().await;
+        budget.close();
+        assert_eq!(waiters.join_all().await, [Err(BudgetClosed); 3]);
+    }
+}

@@ -1,0 +1,400 @@
+//! The driver: the one task that receives, runs the timers and gathers.
+//!
+//! It owns the ICE agent and the opening half of DTLS, shares the session with the handles through
+//! the session lock, and hands encoded packets to the writer. It is a future with poll functions
+//! rather than a loop of awaits, so that one turn does everything that is due under one clock
+//! reading and one wake-up.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use peerloom_datachannel::Session;
+use peerloom_ice::Candidate;
+use peerloom_sctp::PacketBatch;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
+
+use super::batch::BatchBuffer;
+use super::dtls::{DtlsParameters, DtlsTransport};
+use super::ice::{IceParameters, IceTransport};
+use super::lock::Purpose;
+use super::shared::{Outgoing, Shared};
+use super::writer::{Bulk, Control};
+use crate::data_channel::Channel;
+use crate::error::Reason;
+use crate::event::{ConnectionState, IceConnectionState};
+use crate::stats::{Stats, count};
+
+/// What signalling asks of the transports.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// The first local description is set: gathering begins.
+    Gather,
+    /// The remote description's transport attributes.
+    Remote {
+        ice: IceParameters,
+        dtls: DtlsParameters,
+    },
+    /// A trickled candidate.
+    Candidate(Candidate),
+    /// No more remote candidates.
+    EndOfCandidates,
+    /// A snapshot.
+    Stats(oneshot::Sender<Stats>),
+    /// Deliver what was accepted, then end.
+    Close,
+}
+
+pub(crate) struct Driver {
+    pub(super) shared: Arc<Shared>,
+    pub(super) ice: IceTransport,
+    pub(super) dtls: DtlsTransport,
+    pub(super) close_timeout: Duration,
+    /// What new channels of the other end get.
+    pub(super) channel_send_buffer_limit: usize,
+
+    pub(super) control: mpsc::Sender<Control>,
+    pub(super) bulk: mpsc::Sender<Bulk>,
+    pub(super) returned: mpsc::Receiver<BatchBuffer>,
+    /// Batch buffers at hand; with one free, gathering is permitted.
+    pub(super) free: Vec<BatchBuffer>,
+    /// Keys that the writer's lane had no place for yet.
+    pub(super) pending_control: VecDeque<Control>,
+
+    pub(super) batch: PacketBatch,
+    /// Taken from the shared queue, not yet in the session.
+    pub(super) pending: VecDeque<Outgoing>,
+    pub(super) scratch: Vec<Outgoing>,
+    pub(super) unqueued: Vec<(Arc<Channel>, usize)>,
+    pub(super) events: Vec<super::session_event::ChannelEvent>,
+
+    timer: Pin<Box<Sleep>>,
+    /// What the timer is armed for.
+    armed: Option<Instant>,
+    closing: Option<Closing>,
+}
+
+/// Closing on request: until everything is delivered, or the deadline.
+#[derive(Debug)]
+struct Closing {
+    deadline: Instant,
+}
+
+/// Lanes and buffers that connect a driver with its writer.
+pub(crate) struct Lanes {
+    pub(crate) control: mpsc::Sender<Control>,
+    pub(crate) bulk: mpsc::Sender<Bulk>,
+    pub(crate) returned: mpsc::Receiver<BatchBuffer>,
+    pub(crate) free: Vec<BatchBuffer>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        ice: IceTransport,
+        dtls: DtlsTransport,
+        lanes: Lanes,
+        config: &crate::config::Config,
+    ) -> Self {
+        let Lanes {
+            control,
+            bulk,
+            returned,
+            free,
+        } = lanes;
+        Driver {
+            shared,
+            ice,
+            dtls,
+            close_timeout: config.close_timeout,
+            channel_send_buffer_limit: config.channel_send_buffer_limit,
+            control,
+            bulk,
+            returned,
+            free,
+            pending_control: VecDeque::new(),
+            batch: PacketBatch::new(),
+            pending: VecDeque::new(),
+            scratch: Vec::new(),
+            unqueued: Vec::new(),
+            events: Vec::new(),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            armed: None,
+            closing: None,
+        }
+    }
+
+    /// One turn. True if there may be more to do at once.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Reason> {
+        count(&self.shared.counters.turns);
+        let now = tokio::time::Instant::now().into_std();
+        self.run_commands(now);
+        let mut more = self.receive(cx, now)?;
+        self.ice.poll(cx, now);
+        self.handle_ice_events(now)?;
+        self.poll_dtls(cx, now)?;
+        if self.timer_is_due(cx, now) {
+            self.handle_timeout(now)?;
+        }
+        more |= self.gather(cx, now)?;
+        self.send_control(now);
+        self.end_if_done(now)?;
+        Ok(more)
+    }
+
+    fn run_commands(&mut self, now: Instant) {
+        for command in self.shared.take_commands() {
+            match command {
+                Command::Gather => self.ice.gather(now),
+                Command::Remote { ice, dtls } => {
+                    self.ice.set_remote(now, ice);
+                    self.dtls.set_parameters(dtls);
+                }
+                Command::Candidate(candidate) => self.ice.add_remote_candidate(now, candidate),
+                Command::EndOfCandidates => self.ice.end_of_remote_candidates(now),
+                Command::Stats(answer) => {
+                    if let Ok(stats) = self.stats() {
+                        // Whoever asked may have stopped waiting.
+                        let _ = answer.send(stats);
+                    }
+                }
+                Command::Close => {
+                    let deadline = now + self.close_timeout;
+                    self.closing.get_or_insert(Closing { deadline });
+                }
+            }
+        }
+    }
+
+    /// The next moment at which something is due, whichever part it belongs to.
+    fn next_deadline(&self) -> Result<Option<Instant>, Reason> {
+        let session = self
+            .shared
+            .session
+            .with(Purpose::Timeout, |guarded| guarded.session.poll_timeout())?;
+        let closing = self.closing.as_ref().map(|closing| closing.deadline);
+        Ok([
+            session,
+            self.ice.agent.poll_timeout(),
+            self.dtls.poll_timeout(),
+            closing,
+        ]
+        .into_iter()
+        .flatten()
+        .min())
+    }
+
+    /// Arms the timer for the next deadline. It is moved only when it would fire too late: firing
+    /// early costs one turn, moving it costs a turn of the runtime's timer wheel each time.
+    fn arm(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
+        let Some(deadline) = self.next_deadline()? else {
+            return Ok(());
+        };
+        if self.armed.is_none_or(|armed| deadline < armed) {
+            self.timer
+                .as_mut()
+                .reset(tokio::time::Instant::from_std(deadline));
+            self.armed = Some(deadline);
+            // Registers the waker, and asks for another turn if the deadline is already past.
+            if self.timer.as_mut().poll(cx).is_ready() {
+                self.armed = None;
+                cx.waker().wake_by_ref();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a deadline may have passed.
+    fn timer_is_due(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(armed) = self.armed else { return true };
+        if now < armed {
+            return false;
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+        }
+        true
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), Reason> {
+        if self.ice.agent.poll_timeout().is_some_and(|at| at <= now) {
+            self.ice.agent.handle_timeout(now);
+            self.handle_ice_events(now)?;
+        }
+        self.dtls.handle_timeout(now);
+        self.with_session(|session| {
+            if session.poll_timeout().is_some_and(|at| at <= now) {
+                session.handle_timeout(now);
+            }
+        })
+    }
+
+    /// Runs `f` on the session and passes on what came of it.
+    pub(super) fn with_session(&mut self, f: impl FnOnce(&mut Session)) -> Result<(), Reason> {
+        let (shared, events) = (&self.shared, &mut self.events);
+        let limit = self.channel_send_buffer_limit;
+        shared.session.with(Purpose::Control, |guarded| {
+            f(&mut guarded.session);
+            guarded.collect_events(events, shared, limit);
+        })?;
+        self.dispatch_events()
+    }
+
+    /// The W3C's connection state from those of ICE and DTLS (W3C WebRTC §4.3.3).
+    pub(super) fn update_connection_state(&self) {
+        let state = match *self.shared.states.ice.borrow() {
+            IceConnectionState::New => ConnectionState::New,
+            IceConnectionState::Checking => ConnectionState::Connecting,
+            IceConnectionState::Connected | IceConnectionState::Completed => {
+                if self.dtls.is_established() {
+                    ConnectionState::Connected
+                } else {
+                    ConnectionState::Connecting
+                }
+            }
+            IceConnectionState::Disconnected => ConnectionState::Disconnected,
+            IceConnectionState::Failed => ConnectionState::Failed,
+            IceConnectionState::Closed => ConnectionState::Closed,
+        };
+        self.shared.set_connection_state(state);
+    }
+
+    /// Hands what waits for the writer's control lane over, as far as it has places.
+    pub(super) fn send_control(&mut self, now: Instant) {
+        while let Some(control) = self.pending_control.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(control)) = self.control.try_send(control) {
+                self.pending_control.push_front(control);
+                break;
+            }
+        }
+        while let Some(transmit) = self.ice.agent.poll_transmit(now) {
+            if let Some(socket) = self.ice.socket(transmit.local) {
+                self.send_datagram(Control::Datagram {
+                    socket,
+                    destination: transmit.destination,
+                    payload: transmit.payload,
+                });
+            }
+        }
+    }
+
+    /// One datagram to the control lane; a full lane drops it, as the network would.
+    pub(super) fn send_datagram(&mut self, datagram: Control) {
+        if self.control.try_send(datagram).is_err() {
+            count(&self.shared.counters.control_lane_full);
+        }
+    }
+
+    /// Ends the driver when that was asked for and what was accepted is delivered.
+    fn end_if_done(&mut self, now: Instant) -> Result<(), Reason> {
+        if self.shared.is_abandoned() {
+            return Err(Reason::Dropped);
+        }
+        let Some(closing) = &self.closing else {
+            return Ok(());
+        };
+        let delivered = self.pending.is_empty()
+            && self.shared.is_outgoing_empty()
+            && self.shared.session.with(Purpose::Control, |guarded| {
+                let stats = guarded.session.association().stats();
+                stats.unsent_bytes == 0 && stats.outstanding == 0
+            })?;
+        if delivered || now >= closing.deadline || !self.dtls.is_established() {
+            return Err(Reason::Local);
+        }
+        Ok(())
+    }
+
+    /// The last packets: an ABORT and a close_notify, unless the other end was first.
+    fn say_goodbye(&mut self, reason: &Reason) {
+        if !self.dtls.is_established() || matches!(reason, Reason::Poisoned) {
+            return;
+        }
+        let now = tokio::time::Instant::now().into_std();
+        let batch = &mut self.batch;
+        batch.clear();
+        let planned = self.shared.session.with(Purpose::Control, |guarded| {
+            guarded.session.abort(now, "closed");
+            guarded
+                .session
+                .poll_transmit(now, batch, super::gather::BUDGET)
+        });
+        if matches!(planned, Ok(packets) if packets > 0) {
+            let mut buffer = BatchBuffer::default();
+            buffer.encode(&self.batch);
+            // A full lane means a writer that waits for its socket: then the close_notify has no
+            // place either, and the other end finds out by consent.
+            let _ = self.bulk.try_send(Bulk::Batch(buffer));
+        }
+        let _ = self.bulk.try_send(Bulk::CloseNotify);
+    }
+
+    fn stats(&self) -> Result<Stats, Reason> {
+        let (sctp, data_channels, channels) = self
+            .shared
+            .session
+            .with(Purpose::Stats, |guarded| guarded.stats())?;
+        Ok(Stats {
+            connection: *self.shared.states.connection.borrow(),
+            transport: self.shared.counters.snapshot(),
+            sockets: self
+                .ice
+                .sockets
+                .iter()
+                .map(|socket| socket.stats())
+                .collect(),
+            ice: self.ice.agent.stats(),
+            dtls: self.dtls.stats(),
+            sctp,
+            data_channels,
+            channels,
+            #[cfg(feature = "lock-stats")]
+            lock: self.shared.session.times(),
+        })
+    }
+}
+
+impl Future for Driver {
+    type Output = Reason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        let this = self.get_mut();
+        for _ in 0..TURNS {
+            this.shared.wake.begin_turn();
+            let more = match this.turn(cx) {
+                Ok(more) => more,
+                Err(reason) => {
+                    this.say_goodbye(&reason);
+                    return Poll::Ready(reason);
+                }
+            };
+            if more {
+                continue;
+            }
+            if let Err(reason) = this.arm(cx) {
+                return Poll::Ready(reason);
+            }
+            if this.shared.wake.sleep(cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+        // Others want to run too.
+        this.shared.counters.wakes.fetch_add(1, Relaxed);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+/// Turns before the runtime may run something else: at most this many bursts in and batches out.
+const TURNS: usize = 16;

@@ -1,0 +1,150 @@
+//! Gathering: from what the application queued to encoded batches for the writer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use peerloom_datachannel::SendError;
+use peerloom_sctp::Budget;
+
+use super::batch::BatchBuffer;
+use super::driver::Driver;
+use super::lock::Purpose;
+use super::shared::{Guarded, Outgoing};
+use super::writer::Bulk;
+use crate::data_channel::{Channel, wire_len};
+use crate::error::Reason;
+
+impl Driver {
+    /// Plans, encodes and hands over batches while there is something to send and a buffer free.
+    /// True if it stopped for neither reason.
+    pub(super) fn gather(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Reason> {
+        self.shared.take_outgoing(&mut self.scratch);
+        self.pending.extend(self.scratch.drain(..));
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(mut buffer) = self.free_buffer(cx) else {
+                return Ok(false);
+            };
+            let planned = self.plan(now)?;
+            if planned > 0 {
+                buffer.encode(&self.batch);
+                self.batch.clear();
+                // There is a place in the lane for every buffer; refused, the writer is gone, and
+                // the supervisor knows.
+                let _ = self.bulk.try_send(Bulk::Batch(buffer));
+            } else {
+                self.batch.clear();
+                self.free.push(buffer);
+            }
+            self.dispatch_events()?;
+            for (channel, bytes) in self.unqueued.drain(..) {
+                self.shared.budget.give(bytes);
+                channel.unqueued(bytes);
+            }
+            if planned == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A free batch buffer, if the writer has returned one; otherwise it wakes us when it does.
+    fn free_buffer(&mut self, cx: &mut Context<'_>) -> Option<BatchBuffer> {
+        if let Some(buffer) = self.free.pop() {
+            return Some(buffer);
+        }
+        match self.returned.poll_recv(cx) {
+            Poll::Ready(buffer) => buffer,
+            Poll::Pending => None,
+        }
+    }
+
+    /// One lock hold: taken bytes back to the window, messages into the session, a batch planned.
+    fn plan(&mut self, now: Instant) -> Result<usize, Reason> {
+        let Driver {
+            shared,
+            batch,
+            pending,
+            unqueued,
+            events,
+            channel_send_buffer_limit,
+            ..
+        } = self;
+        let released = shared.drain_taken();
+        let (planned, refused) = shared.session.with(Purpose::Gather, |guarded| {
+            if released > 0 {
+                guarded.session.release(now, released);
+                shared.watch_window(guarded);
+            }
+            let refused = guarded.accept(now, pending, unqueued);
+            let planned = guarded.session.poll_transmit(now, batch, BUDGET);
+            let Guarded { session, channels } = guarded;
+            session.drain_unqueued(batch, |key, bytes| {
+                if let Some(channel) = channels.get(&key) {
+                    unqueued.push((channel.clone(), bytes));
+                }
+            });
+            guarded.collect_events(events, shared, *channel_send_buffer_limit);
+            (planned, refused)
+        })?;
+        shared.counters.messages_refused.fetch_add(refused, Relaxed);
+        Ok(planned)
+    }
+}
+
+impl Guarded {
+    /// Passes queued messages to the session, a bounded number for each lock hold. What it refuses
+    /// for lack of room stays queued. Returns how many messages will never be sent.
+    fn accept(
+        &mut self,
+        now: Instant,
+        pending: &mut VecDeque<Outgoing>,
+        unqueued: &mut Vec<(Arc<Channel>, usize)>,
+    ) -> u64 {
+        let mut refused = 0;
+        for _ in 0..MESSAGES_PER_HOLD {
+            match pending.pop_front() {
+                Some(Outgoing::Message {
+                    channel,
+                    kind,
+                    payload,
+                }) => {
+                    let bytes = wire_len(payload.len());
+                    match self.session.send(now, channel.key, kind, payload.clone()) {
+                        Ok(()) => {}
+                        Err(SendError::QueueFull { .. }) => {
+                            pending.push_front(Outgoing::Message {
+                                channel,
+                                kind,
+                                payload,
+                            });
+                            break;
+                        }
+                        // The channel or the session has closed since it was accepted.
+                        Err(_) => {
+                            refused += 1;
+                            unqueued.push((channel, bytes));
+                        }
+                    }
+                }
+                Some(Outgoing::Close(channel)) => self.session.close(now, channel.key),
+                None => break,
+            }
+        }
+        refused
+    }
+}
+
+/// What one batch may hold: as many packets of 1,160 bytes and their records as one sendmsg takes.
+pub(super) const BUDGET: Budget = Budget {
+    packets: 54,
+    bytes: 54 * 1160,
+};
+
+/// Batches before the driver looks at its sockets again: a SACK must not wait behind many.
+const BATCHES_PER_TURN: usize = 4;
+
+/// Bounds the lock hold at small messages: about 100 ns each.
+const MESSAGES_PER_HOLD: usize = 256;

@@ -1,0 +1,203 @@
+//! The ICE transport: the agent, its sockets and the STUN servers' names.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use peerloom_ice::{Agent, Candidate, Credentials, Event, LocalId, Role, SelectedPair, State};
+
+use super::driver::Driver;
+use super::path::Path;
+use super::socket::UdpSocket;
+use crate::error::Reason;
+use crate::event::{Event as PeerEvent, IceConnectionState, IceGatheringState, Queued};
+
+/// What the remote description says about ICE.
+#[derive(Clone, Debug)]
+pub(crate) struct IceParameters {
+    pub(crate) role: Role,
+    pub(crate) credentials: Credentials,
+    pub(crate) lite: bool,
+}
+
+type Lookup = Pin<Box<dyn Future<Output = Vec<SocketAddr>> + Send>>;
+
+pub(crate) struct IceTransport {
+    pub(super) agent: Agent,
+    pub(super) sockets: Vec<Arc<UdpSocket>>,
+    pub(super) selected: Option<SelectedPair>,
+    stun_servers: Vec<String>,
+    /// Names being resolved. Gathering is complete only when they are, within a bound.
+    lookups: Vec<Lookup>,
+    gathering: bool,
+}
+
+impl IceTransport {
+    pub(crate) fn new(
+        agent: Agent,
+        sockets: Vec<Arc<UdpSocket>>,
+        stun_servers: Vec<String>,
+    ) -> Self {
+        IceTransport {
+            agent,
+            sockets,
+            selected: None,
+            stun_servers,
+            lookups: Vec::new(),
+            gathering: false,
+        }
+    }
+
+    pub(super) fn local_id(&self, index: usize) -> LocalId {
+        LocalId(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    pub(super) fn socket(&self, id: LocalId) -> Option<Arc<UdpSocket>> {
+        self.sockets.get(usize::from(id.0)).cloned()
+    }
+
+    /// Starts gathering: host candidates at once, server-reflexive ones as servers answer.
+    pub(super) fn gather(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.gathering, true) {
+            return;
+        }
+        for index in 0..self.sockets.len() {
+            let (id, address) = (self.local_id(index), self.sockets[index].local());
+            if let Err(error) = self.agent.add_local_address(now, id, address) {
+                tracing::debug!(%address, %error, "no host candidate");
+            }
+        }
+        self.lookups = self.stun_servers.drain(..).map(resolve).collect();
+        if self.lookups.is_empty() {
+            self.agent.local_addresses_done(now);
+        }
+    }
+
+    /// Polls the look-ups of STUN servers' names.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if self.lookups.is_empty() {
+            return;
+        }
+        let agent = &mut self.agent;
+        self.lookups
+            .retain_mut(|lookup| match lookup.as_mut().poll(cx) {
+                Poll::Pending => true,
+                Poll::Ready(addresses) => {
+                    for address in addresses {
+                        agent.add_stun_server(now, address);
+                    }
+                    false
+                }
+            });
+        if self.lookups.is_empty() {
+            self.agent.local_addresses_done(now);
+        }
+    }
+
+    /// Applies a remote description.
+    pub(super) fn set_remote(&mut self, now: Instant, parameters: IceParameters) {
+        self.agent.set_role(parameters.role);
+        self.agent.set_remote_lite(parameters.lite);
+        if let Err(error) = self
+            .agent
+            .set_remote_credentials(now, parameters.credentials)
+        {
+            tracing::debug!(%error, "remote ICE credentials refused");
+        }
+    }
+
+    pub(super) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
+        if let Err(error) = self.agent.add_remote_candidate(now, candidate) {
+            tracing::debug!(%error, "remote candidate not used");
+        }
+    }
+
+    pub(super) fn end_of_remote_candidates(&mut self, now: Instant) {
+        self.agent.end_of_remote_candidates(now);
+    }
+}
+
+impl Driver {
+    /// Passes on what the agent found out.
+    pub(super) fn handle_ice_events(&mut self, now: Instant) -> Result<(), Reason> {
+        while let Some(event) = self.ice.agent.poll_event() {
+            match event {
+                Event::LocalCandidate(candidate) => self.shared.add_local_candidate(candidate),
+                Event::GatheringComplete => {
+                    self.shared.set_gathering(IceGatheringState::Complete);
+                    self.shared
+                        .events
+                        .push(Queued::Plain(PeerEvent::IceCandidate(None)));
+                }
+                Event::ConnectionState(state) => self.handle_ice_state(state),
+                Event::Selected(pair) => self.select(pair)?,
+                Event::Resumed => {
+                    self.dtls.path_resumed(now);
+                    self.with_session(|session| session.path_resumed(now))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, pair: SelectedPair) -> Result<(), Reason> {
+        let path = self.ice.socket(pair.local).map(|socket| Path {
+            socket,
+            destination: pair.remote,
+        });
+        tracing::debug!(
+            local = %pair.local_candidate,
+            remote = %pair.remote,
+            nominated = pair.nominated,
+            "pair selected"
+        );
+        self.shared.path.publish(path);
+        let rtt = pair.rtt;
+        self.ice.selected = Some(pair);
+        match rtt {
+            Some(rtt) => self.with_session(|session| session.suggest_rtt(rtt)),
+            None => Ok(()),
+        }
+    }
+
+    fn handle_ice_state(&mut self, state: State) {
+        let state = match state {
+            State::New => IceConnectionState::New,
+            State::Checking => IceConnectionState::Checking,
+            State::Connected => IceConnectionState::Connected,
+            State::Completed => IceConnectionState::Completed,
+            State::Disconnected => IceConnectionState::Disconnected,
+            State::Failed => IceConnectionState::Failed,
+            State::Closed => IceConnectionState::Closed,
+        };
+        if state == IceConnectionState::Failed {
+            // No consent, no packets (RFC 7675 §5.1).
+            self.shared.path.publish(None);
+        }
+        self.shared.set_ice_state(state);
+        self.update_connection_state();
+    }
+}
+
+/// Resolves a STUN server's name within a bound; one that fails is left out.
+fn resolve(server: String) -> Lookup {
+    Box::pin(async move {
+        match tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host(&server)).await {
+            Ok(Ok(addresses)) => addresses.collect(),
+            Ok(Err(error)) => {
+                tracing::debug!(%server, %error, "STUN server not found");
+                Vec::new()
+            }
+            Err(_) => {
+                tracing::debug!(%server, "STUN server's name took too long");
+                Vec::new()
+            }
+        }
+    })
+}
+
+/// As long as the agent waits for a server itself, see `AgentConfig::stun_timeout`.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);

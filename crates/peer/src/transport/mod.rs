@@ -1,0 +1,19 @@
+//! The transport of one connection: sockets, ICE, DTLS, and the tasks that drive them.
+
+mod batch;
+pub(crate) mod budget;
+mod demux;
+pub(crate) mod driver;
+pub(crate) mod dtls;
+mod gather;
+pub(crate) mod ice;
+pub(crate) mod inbox;
+pub(crate) mod lock;
+mod path;
+mod receive;
+mod session_event;
+pub(crate) mod shared;
+mod socket;
+pub(crate) mod supervisor;
+mod wake;
+mod writer;

@@ -1,0 +1,159 @@
+//! Receiving: from the sockets through demultiplexing and DTLS to the session.
+//!
+//! Buffers never leave the turn: every record is opened in place, every packet decoded into
+//! borrowed views, and the payload is copied once, into its message.
+
+use std::cell::RefCell;
+use std::io::IoSliceMut;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use peerloom_ice::LocalId;
+use peerloom_sctp::Packet;
+use quinn_udp::RecvMeta;
+
+use super::demux::Class;
+use super::driver::Driver;
+use super::lock::{Purpose, assert_unlocked};
+use crate::error::Reason;
+use crate::stats::count;
+
+/// Buffers of one thread, shared by all connections that it drives: an idle connection holds none.
+struct ReceiveBuffers {
+    bytes: Vec<u8>,
+    meta: [RecvMeta; SLOTS],
+}
+
+thread_local! {
+    static BUFFERS: RefCell<ReceiveBuffers> = RefCell::new(ReceiveBuffers {
+        bytes: Vec::new(),
+        meta: [RecvMeta::default(); SLOTS],
+    });
+}
+
+impl Driver {
+    /// Reads what the sockets have, within a bound. True if there may be more.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Reason> {
+        BUFFERS.with_borrow_mut(|buffers| {
+            if buffers.bytes.is_empty() {
+                buffers.bytes = vec![0; SLOTS * SLOT_BYTES];
+            }
+            let mut more = false;
+            for index in 0..self.ice.sockets.len() {
+                more |= self.receive_from(cx, now, index, buffers)?;
+            }
+            Ok(more)
+        })
+    }
+
+    fn receive_from(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        index: usize,
+        buffers: &mut ReceiveBuffers,
+    ) -> Result<bool, Reason> {
+        let socket = self.ice.sockets[index].clone();
+        let local = self.ice.local_id(index);
+        let ReceiveBuffers { bytes, meta } = buffers;
+        let filled = {
+            let mut slots = bytes.chunks_exact_mut(SLOT_BYTES).map(IoSliceMut::new);
+            let mut slices: [IoSliceMut<'_>; SLOTS] =
+                std::array::from_fn(|_| slots.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
+            match socket.poll_receive(cx, &mut slices, meta) {
+                Poll::Ready(Ok(filled)) => filled,
+                // An ICMP error of an earlier datagram, reported here and cleared by that.
+                Poll::Ready(Err(_)) => return Ok(true),
+                Poll::Pending => return Ok(false),
+            }
+        };
+        count(&self.shared.counters.receive_calls);
+        for (slot, meta) in bytes.chunks_exact_mut(SLOT_BYTES).zip(&meta[..filled]) {
+            let run = &mut slot[..meta.len];
+            self.shared
+                .counters
+                .bytes_received
+                .fetch_add(run.len() as u64, Relaxed);
+            self.ingest(now, local, meta.addr, run, meta.stride)?;
+        }
+        Ok(true)
+    }
+
+    /// One GRO run: datagrams of `stride` bytes from one source, of any mix of classes.
+    fn ingest(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        source: SocketAddr,
+        run: &mut [u8],
+        stride: usize,
+    ) -> Result<(), Reason> {
+        let mut packets = Vec::with_capacity(run.len().div_ceil(stride.max(1)));
+        let mut datagrams = 0;
+        for datagram in run.chunks_mut(stride.max(1)) {
+            datagrams += 1;
+            match Class::of(datagram) {
+                Class::Stun => {
+                    // What is ignored is counted by the agent.
+                    let _ = self.ice.agent.handle_datagram(now, local, source, datagram);
+                }
+                Class::Dtls if !self.ice.agent.is_validated(local, source) => {
+                    count(&self.shared.counters.unvalidated_source);
+                }
+                Class::Dtls => self.handle_dtls(now, local, source, datagram, &mut packets)?,
+                Class::Media => count(&self.shared.counters.media),
+                Class::Unknown => count(&self.shared.counters.unknown_class),
+            }
+        }
+        self.shared
+            .counters
+            .packets_received
+            .fetch_add(datagrams, Relaxed);
+        if !packets.is_empty() {
+            self.ice.agent.note_received(now, local, source);
+            self.handle_packets(now, &packets)?;
+        }
+        Ok(())
+    }
+
+    /// One lock hold for the burst.
+    pub(super) fn handle_packets(
+        &mut self,
+        now: Instant,
+        packets: &[Packet<'_>],
+    ) -> Result<(), Reason> {
+        count(&self.shared.counters.bursts_received);
+        let (shared, events) = (&self.shared, &mut self.events);
+        let limit = self.channel_send_buffer_limit;
+        shared.session.with(Purpose::Ingest, |guarded| {
+            let released = shared.drain_taken();
+            if released > 0 {
+                guarded.session.release(now, released);
+            }
+            for packet in packets {
+                guarded.session.handle_packet(now, packet);
+            }
+            shared.watch_window(guarded);
+            guarded.collect_events(events, shared, limit);
+        })?;
+        self.dispatch_events()
+    }
+
+    /// Decodes one opened record.
+    pub(super) fn decode<'a>(&self, plaintext: &'a [u8], packets: &mut Vec<Packet<'a>>) {
+        assert_unlocked("decode");
+        match Packet::decode(plaintext) {
+            Ok(packet) => packets.push(packet),
+            Err(_) => count(&self.shared.counters.sctp_malformed),
+        }
+    }
+}
+
+/// Buffers for each receive call. One GRO run fills one; four keep up with a sender that is faster
+/// than one run for each of our turns.
+const SLOTS: usize = 4;
+
+/// The largest GRO run.
+const SLOT_BYTES: usize = 1 << 16;

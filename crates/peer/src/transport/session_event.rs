@@ -1,0 +1,204 @@
+//! From the session's events, taken inside the lock, to channels and applications, outside it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use peerloom_datachannel::{ChannelCloseReason, CloseReason, MessageKind, SessionEvent};
+
+use super::driver::Driver;
+use super::inbox::Received;
+use super::shared::{Guarded, Shared};
+use crate::data_channel::{Channel, DataChannelOptions};
+use crate::error::Reason;
+use crate::event::Queued;
+use crate::message::Message;
+
+/// A session event with its channel looked up.
+#[derive(Debug)]
+pub(super) enum ChannelEvent {
+    Opened {
+        channel: Arc<Channel>,
+        id: Option<u16>,
+    },
+    Incoming(Arc<Channel>),
+    Message {
+        channel: Arc<Channel>,
+        kind: MessageKind,
+        payload: bytes::Bytes,
+        cost: usize,
+    },
+    Closing(Arc<Channel>),
+    Closed {
+        channel: Arc<Channel>,
+        reason: ChannelCloseReason,
+    },
+    SessionClosed(CloseReason),
+}
+
+impl Guarded {
+    /// Takes every event of the session. Runs inside the lock, so it only looks channels up.
+    pub(super) fn collect_events(
+        &mut self,
+        events: &mut Vec<ChannelEvent>,
+        shared: &Arc<Shared>,
+        send_buffer_limit: usize,
+    ) {
+        while let Some(event) = self.session.poll_event() {
+            let event = match event {
+                SessionEvent::Connected => continue,
+                // Messages may be sent as soon as there is an id: they follow the OPEN in order
+                // (RFC 8832 §6), so waiting for its ACK would cost a round trip for nothing.
+                SessionEvent::Assigned { key, id } => {
+                    self.channels.get(&key).map(|channel| ChannelEvent::Opened {
+                        channel: channel.clone(),
+                        id: Some(id),
+                    })
+                }
+                SessionEvent::Opened(key) => {
+                    let id = self.session.id(key);
+                    self.channels.get(&key).map(|channel| ChannelEvent::Opened {
+                        channel: channel.clone(),
+                        id,
+                    })
+                }
+                SessionEvent::Incoming { key, options, id } => {
+                    let own = DataChannelOptions {
+                        ordered: options.ordered,
+                        reliability: options.reliability,
+                        protocol: options.protocol,
+                        negotiated: None,
+                        priority: options.priority,
+                    };
+                    let channel = Arc::new(Channel::new(
+                        key,
+                        Some(id),
+                        options.label,
+                        own,
+                        send_buffer_limit,
+                        Arc::downgrade(shared),
+                    ));
+                    self.channels.insert(key, channel.clone());
+                    Some(ChannelEvent::Incoming(channel))
+                }
+                SessionEvent::Message {
+                    key,
+                    kind,
+                    payload,
+                    cost,
+                } => match self.channels.get(&key) {
+                    Some(channel) => Some(ChannelEvent::Message {
+                        channel: channel.clone(),
+                        kind,
+                        payload,
+                        cost,
+                    }),
+                    None => {
+                        shared.taken(cost);
+                        None
+                    }
+                },
+                SessionEvent::Closing(key) => {
+                    self.channels.get(&key).cloned().map(ChannelEvent::Closing)
+                }
+                SessionEvent::Closed { key, reason } => self
+                    .channels
+                    .remove(&key)
+                    .map(|channel| ChannelEvent::Closed { channel, reason }),
+                SessionEvent::SessionClosed(reason) => Some(ChannelEvent::SessionClosed(reason)),
+            };
+            events.extend(event);
+        }
+    }
+}
+
+impl Driver {
+    /// Hands the collected events on: messages to inboxes, one append and one wake-up for each run
+    /// of messages of one channel.
+    pub(super) fn dispatch_events(&mut self) -> Result<(), Reason> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let mut events = std::mem::take(&mut self.events);
+        let mut burst: Option<(Arc<Channel>, VecDeque<Received>)> = None;
+        let mut ended = None;
+        for event in events.drain(..) {
+            if let ChannelEvent::Message {
+                channel,
+                kind,
+                payload,
+                cost,
+            } = event
+            {
+                let received = Received {
+                    message: message(kind, payload),
+                    cost,
+                };
+                match &mut burst {
+                    Some((current, messages)) if Arc::ptr_eq(current, &channel) => {
+                        messages.push_back(received);
+                    }
+                    Some(_) | None => {
+                        flush(&mut burst);
+                        burst = Some((channel, VecDeque::from([received])));
+                    }
+                }
+                continue;
+            }
+            // Messages stay ahead of a close that follows them.
+            flush(&mut burst);
+            match event {
+                ChannelEvent::Opened { channel, id } => channel.open(id),
+                ChannelEvent::Incoming(channel) => {
+                    channel.open(None);
+                    self.shared.events.push(Queued::Channel(channel));
+                }
+                ChannelEvent::Closing(channel) => {
+                    channel.closed_by_peer();
+                    channel.begin_closing();
+                }
+                ChannelEvent::Closed { channel, reason } => {
+                    if reason != ChannelCloseReason::Local {
+                        channel.closed_by_peer();
+                    }
+                    channel.close(None);
+                }
+                ChannelEvent::SessionClosed(reason) => ended = Some(reason),
+                ChannelEvent::Message { .. } => unreachable!("handled above"),
+            }
+        }
+        flush(&mut burst);
+        self.events = events;
+        ended.map_or(Ok(()), |reason| Err(session_ended(reason)))
+    }
+}
+
+fn flush(burst: &mut Option<(Arc<Channel>, VecDeque<Received>)>) {
+    if let Some((channel, mut messages)) = burst.take() {
+        channel.inbox.append(&mut messages);
+    }
+}
+
+/// Text that is not UTF-8 is delivered with replacement characters, as browsers do.
+fn message(kind: MessageKind, payload: bytes::Bytes) -> Message {
+    match kind {
+        MessageKind::Binary => Message::Binary(payload),
+        MessageKind::Text => Message::Text(
+            String::from_utf8(payload.into())
+                .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()),
+        ),
+    }
+}
+
+/// An orderly end is the other end's close, whichever form it takes.
+fn session_ended(reason: CloseReason) -> Reason {
+    match reason {
+        CloseReason::Shutdown => Reason::Remote,
+        CloseReason::PeerAbort(cause) if matches!(cause.code, None | Some(USER_INITIATED)) => {
+            Reason::Remote
+        }
+        other => Reason::Sctp(other),
+    }
+}
+
+/// The cause of an ABORT by the application (RFC 9260 §3.3.10.12).
+const USER_INITIATED: u16 = 12;

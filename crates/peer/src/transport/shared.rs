@@ -1,0 +1,366 @@
+//! What the handles, the driver and the writer of one connection share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use peerloom_datachannel::{ChannelKey, MessageKind, Session, sctp};
+use peerloom_ice::Candidate;
+use tokio::sync::watch;
+
+use super::budget::SendBudget;
+use super::driver::Command;
+use super::lock::SessionLock;
+use super::path::CurrentPath;
+use super::wake::Wake;
+use crate::config::Config;
+use crate::data_channel::Channel;
+use crate::error::{Error, Reason};
+use crate::event::{
+    ConnectionState, Event, EventQueue, IceConnectionState, IceGatheringState, Queued,
+};
+use crate::signaling::IceCandidate;
+use crate::stats::{ChannelStats, Counters};
+
+/// Behind the session lock: the data-channel session, which owns the SCTP association, and the
+/// channels by key.
+#[derive(Debug)]
+pub(crate) struct Guarded {
+    pub(crate) session: Session,
+    pub(crate) channels: HashMap<ChannelKey, Arc<Channel>>,
+}
+
+/// Something for the driver to pass to the session at its next gathering.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    Message {
+        channel: Arc<Channel>,
+        kind: MessageKind,
+        payload: Bytes,
+    },
+    Close(Arc<Channel>),
+}
+
+/// States as applications watch them.
+#[derive(Debug)]
+pub(crate) struct States {
+    pub(crate) connection: watch::Sender<ConnectionState>,
+    pub(crate) ice: watch::Sender<IceConnectionState>,
+    pub(crate) gathering: watch::Sender<IceGatheringState>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) session: SessionLock<Guarded>,
+    /// Messages on their way to the session. A leaf queue, so that a sender waits for no more than
+    /// a push; bounded by the send budgets.
+    outgoing: Mutex<Vec<Outgoing>>,
+    /// Commands for the driver; bounded by [`MAX_COMMANDS`].
+    commands: Mutex<Vec<Command>>,
+    pub(crate) wake: Wake,
+    /// Unsent bytes of all channels.
+    pub(crate) budget: SendBudget,
+    receive_window: usize,
+    pub(crate) candidates: LocalCandidates,
+    /// Receive-window bytes that the application has taken and the session does not know of yet.
+    taken: AtomicUsize,
+    /// From how many of those on the driver is woken; set by the driver, see
+    /// [`Driver`](super::driver::Driver).
+    pub(crate) wake_taken: AtomicUsize,
+    remote_max_message_size: AtomicUsize,
+    pub(crate) events: EventQueue,
+    pub(crate) states: States,
+    pub(crate) path: Arc<CurrentPath>,
+    pub(crate) counters: Arc<Counters>,
+    /// The last handle is gone.
+    abandoned: AtomicBool,
+    reason: OnceLock<Reason>,
+    /// True once every task has ended and every socket is closed.
+    pub(crate) done: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(crate) fn new(session: Session, config: &Config) -> Self {
+        Shared {
+            session: SessionLock::new(Guarded {
+                session,
+                channels: HashMap::new(),
+            }),
+            outgoing: Mutex::default(),
+            commands: Mutex::default(),
+            wake: Wake::default(),
+            budget: SendBudget::new(config.send_buffer_limit),
+            receive_window: config.receive_window,
+            candidates: LocalCandidates::default(),
+            taken: AtomicUsize::new(0),
+            wake_taken: AtomicUsize::new(usize::MAX),
+            remote_max_message_size: AtomicUsize::new(usize::MAX),
+            events: EventQueue::default(),
+            states: States {
+                connection: watch::Sender::new(ConnectionState::New),
+                ice: watch::Sender::new(IceConnectionState::New),
+                gathering: watch::Sender::new(IceGatheringState::New),
+            },
+            path: Arc::default(),
+            counters: Arc::default(),
+            abandoned: AtomicBool::new(false),
+            reason: OnceLock::new(),
+            done: watch::Sender::new(false),
+        }
+    }
+
+    /// Queues something for the session and wakes the driver if it sleeps.
+    pub(crate) fn queue(&self, item: Outgoing) {
+        lock(&self.outgoing).push(item);
+        self.wake();
+    }
+
+    /// Takes everything that waits for the session, leaving `empty` in its place.
+    pub(crate) fn take_outgoing(&self, empty: &mut Vec<Outgoing>) {
+        std::mem::swap(empty, &mut *lock(&self.outgoing));
+    }
+
+    /// Gives the driver a command.
+    pub(crate) fn command(&self, command: Command) -> Result<(), Error> {
+        if let Some(reason) = self.reason() {
+            return Err(Error::Closed(reason));
+        }
+        {
+            let mut commands = lock(&self.commands);
+            if commands.len() >= MAX_COMMANDS {
+                return Err(Error::Busy { max: MAX_COMMANDS });
+            }
+            commands.push(command);
+        }
+        self.wake();
+        Ok(())
+    }
+
+    pub(crate) fn take_commands(&self) -> Vec<Command> {
+        std::mem::take(&mut *lock(&self.commands))
+    }
+
+    /// The application took messages that cost `bytes` of the receive window.
+    pub(crate) fn taken(&self, bytes: usize) {
+        let total = self.taken.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        if total >= self.wake_taken.load(Relaxed) {
+            self.wake();
+        }
+    }
+
+    /// What was taken since the last call.
+    pub(crate) fn drain_taken(&self) -> usize {
+        if self.taken.load(Relaxed) == 0 {
+            0
+        } else {
+            self.taken.swap(0, Ordering::AcqRel)
+        }
+    }
+
+    pub(crate) fn remote_max_message_size(&self) -> usize {
+        self.remote_max_message_size.load(Relaxed)
+    }
+
+    pub(crate) fn set_remote_max_message_size(&self, bytes: usize) {
+        self.remote_max_message_size.store(bytes, Relaxed);
+    }
+
+    /// Whether the last handle was dropped.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing waits for the session.
+    pub(crate) fn is_outgoing_empty(&self) -> bool {
+        lock(&self.outgoing).is_empty()
+    }
+
+    /// Decides from which amount on the driver is woken for bytes that the application has taken:
+    /// two packets while less than half of the window is open, a quarter of the window otherwise
+    /// (silly-window avoidance, RFC 9260 §6.2, without a wake-up for each message).
+    pub(crate) fn watch_window(&self, guarded: &Guarded) {
+        let open = guarded.session.association().stats().local_rwnd;
+        let window = self.receive_window;
+        let wake_at = if open < window / 2 {
+            2 * 1160
+        } else {
+            window / 4
+        };
+        self.wake_taken.store(wake_at, Relaxed);
+    }
+
+    /// A local candidate was found.
+    pub(crate) fn add_local_candidate(&self, candidate: Candidate) {
+        let ice_candidate = self.candidates.add(&candidate);
+        self.events
+            .push(Queued::Plain(Event::IceCandidate(Some(ice_candidate))));
+    }
+
+    pub(crate) fn set_gathering(&self, state: IceGatheringState) {
+        change(&self.states.gathering, state, || {
+            self.events
+                .push(Queued::Plain(Event::IceGatheringState(state)));
+        });
+    }
+
+    pub(crate) fn set_ice_state(&self, state: IceConnectionState) {
+        change(&self.states.ice, state, || {
+            self.events
+                .push(Queued::Plain(Event::IceConnectionState(state)));
+        });
+    }
+
+    pub(crate) fn set_connection_state(&self, state: ConnectionState) {
+        change(&self.states.connection, state, || {
+            self.events
+                .push(Queued::Plain(Event::ConnectionState(state)));
+        });
+    }
+
+    /// Why the connection ended, if it has.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.reason.get().cloned()
+    }
+
+    /// Why the connection ended, or failed without having ended.
+    pub(crate) fn failure(&self) -> Reason {
+        self.reason()
+            .unwrap_or_else(|| Reason::Ice("no pair of addresses works".into()))
+    }
+
+    /// Records why the connection ends (the first reason stays) and wakes every waiter.
+    pub(crate) fn end(&self, reason: Reason) {
+        let reason = self.reason.get_or_init(|| reason);
+        self.path.publish(None);
+        self.budget.close();
+        let channels = self
+            .session
+            .with(super::lock::Purpose::Control, |guarded| {
+                std::mem::take(&mut guarded.channels)
+            })
+            .unwrap_or_default();
+        for channel in channels.values() {
+            channel.close(Some(reason));
+        }
+        for item in std::mem::take(&mut *lock(&self.outgoing)) {
+            match item {
+                Outgoing::Message { channel, .. } | Outgoing::Close(channel) => {
+                    channel.close(Some(reason));
+                }
+            }
+        }
+        lock(&self.commands).clear();
+        let state = if reason.is_failure() {
+            tracing::warn!(%reason, "connection failed");
+            ConnectionState::Failed
+        } else {
+            ConnectionState::Closed
+        };
+        self.set_ice_state(IceConnectionState::Closed);
+        self.set_connection_state(state);
+        self.events.end();
+    }
+
+    /// Wakes the driver if it sleeps.
+    pub(crate) fn wake(&self) {
+        if self.wake.wake() {
+            self.counters.wakes.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Guarded {
+    /// Counters of association, session and channels.
+    pub(crate) fn stats(&self) -> (sctp::Stats, peerloom_datachannel::Stats, Vec<ChannelStats>) {
+        let channels = self
+            .channels
+            .values()
+            .filter_map(|channel| {
+                Some(ChannelStats {
+                    label: channel.label().to_owned(),
+                    buffered_amount: channel.budget.used(),
+                    counters: self.session.channel_stats(channel.key)?,
+                })
+            })
+            .collect();
+        (
+            self.session.association().stats(),
+            self.session.stats(),
+            channels,
+        )
+    }
+}
+
+/// Local candidates in signalling's form, for descriptions and events.
+#[derive(Debug, Default)]
+pub(crate) struct LocalCandidates(Mutex<LocalSection>);
+
+#[derive(Debug, Default)]
+struct LocalSection {
+    /// A candidate without its text: section and generation.
+    section: IceCandidate,
+    candidates: Vec<IceCandidate>,
+}
+
+impl LocalCandidates {
+    /// Says which section and generation candidates belong to; before gathering begins.
+    pub(crate) fn describe(&self, section: IceCandidate) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .section = section;
+    }
+
+    fn add(&self, candidate: &Candidate) -> IceCandidate {
+        let mut local = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let candidate = IceCandidate {
+            candidate: candidate.to_string(),
+            ..local.section.clone()
+        };
+        local.candidates.push(candidate.clone());
+        candidate
+    }
+
+    /// Those known so far.
+    pub(crate) fn list(&self) -> Vec<IceCandidate> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .candidates
+            .clone()
+    }
+}
+
+/// Keeps a connection alive: when the last one is dropped, the driver ends the connection. Tasks
+/// and queues hold [`Shared`] alone, so there is no cycle.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.abandoned.store(true, Ordering::Release);
+        self.shared.wake();
+    }
+}
+
+/// Sets a watched state, and reports it if it is a new one.
+fn change<T: PartialEq>(watched: &watch::Sender<T>, state: T, report: impl FnOnce())
+where
+    T: Copy,
+{
+    if watched.send_if_modified(|now| std::mem::replace(now, state) != state) {
+        report();
+    }
+}
+
+fn lock<T>(queue: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    // Nothing between lock and unlock can panic; were it poisoned, the queue would still be whole.
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Commands come from signalling, a few per connection; a trickle of candidates is the largest
+/// burst.
+const MAX_COMMANDS: usize = 256;

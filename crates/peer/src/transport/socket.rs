@@ -1,0 +1,235 @@
+//! UDP sockets: many equal datagrams a system call both ways, with the fall-back when the kernel
+//! or the network card refuses.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll};
+
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket as TokioSocket;
+
+use super::lock::assert_unlocked;
+use crate::stats::SocketStats;
+
+/// One bound UDP socket.
+#[derive(Debug)]
+pub(crate) struct UdpSocket {
+    io: TokioSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    send_buffer: usize,
+    receive_buffer: usize,
+}
+
+/// What came of sending a run of equal segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// System calls made.
+    pub(crate) calls: usize,
+    /// Segments that the kernel refused; SCTP sees them as lost.
+    pub(crate) refused: usize,
+}
+
+impl UdpSocket {
+    /// Binds to `address` and enlarges both kernel buffers towards `buffer` bytes (0 leaves the
+    /// system's default). The system may grant less; [`stats`](Self::stats) reports what it granted.
+    pub(crate) fn bind(address: SocketAddr, buffer: usize) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
+        if let IpAddr::V6(_) = address.ip() {
+            socket.set_only_v6(true)?;
+        }
+        if buffer > 0 {
+            // Refused or capped sizes are no reason to fail: the granted ones are reported.
+            let _ = socket.set_recv_buffer_size(buffer);
+            let _ = socket.set_send_buffer_size(buffer);
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let (send_buffer, receive_buffer) =
+            (socket.send_buffer_size()?, socket.recv_buffer_size()?);
+        let io = TokioSocket::from_std(socket.into())?;
+        let state = UdpSocketState::new(UdpSockRef::from(&io))?;
+        Ok(UdpSocket {
+            local: io.local_addr()?,
+            io,
+            state,
+            send_buffer,
+            receive_buffer,
+        })
+    }
+
+    /// The address it is bound to.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Sizes of the kernel buffers, as the system counts them, and what it can offload.
+    pub(crate) fn stats(&self) -> SocketStats {
+        SocketStats {
+            local_address: self.local,
+            send_buffer: self.send_buffer,
+            receive_buffer: self.receive_buffer,
+            max_gso_segments: self.state.max_gso_segments(),
+            gro_segments: self.state.gro_segments(),
+        }
+    }
+
+    /// How many equal segments one system call can send at the moment.
+    pub(crate) fn max_segments(&self) -> usize {
+        self.state.max_gso_segments().max(1)
+    }
+
+    /// A quarter of the send buffer: more at once and the kernel refuses or drops the rest of a
+    /// burst. The kernel reports, and charges, about twice the payload.
+    pub(crate) fn burst_bytes(&self) -> usize {
+        self.send_buffer.min(self.receive_buffer) / 4
+    }
+
+    /// Receives into `buffers`, one GRO run of datagrams from one source in each; returns how many
+    /// buffers were filled.
+    pub(crate) fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        assert_unlocked("a receive");
+        loop {
+            std::task::ready!(self.io.poll_recv_ready(cx))?;
+            let received = self.io.try_io(Interest::READABLE, || {
+                self.state.recv(UdpSockRef::from(&self.io), buffers, meta)
+            });
+            match received {
+                Ok(n) => return Poll::Ready(Ok(n)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+    }
+
+    /// Sends `contents` as datagrams of `segment` bytes (only the last may be shorter), in as few
+    /// system calls as the socket allows, waiting while its buffer is full.
+    ///
+    /// An error is about one destination or one moment (unreachable, refused, no memory), so it is
+    /// counted and the datagrams are lost, as the network would lose them. Not cancel-safe: a
+    /// dropped future may have sent a part.
+    pub(crate) async fn send(
+        &self,
+        destination: SocketAddr,
+        contents: &[u8],
+        segment: usize,
+    ) -> Sent {
+        assert_unlocked("a send");
+        let mut sent = Sent::default();
+        let mut rest = contents;
+        while !rest.is_empty() {
+            let at_once = (self.max_segments() * segment).min(rest.len());
+            let (run, after) = rest.split_at(at_once);
+            match self.send_run(destination, run, segment).await {
+                Ok(()) => {}
+                // quinn-udp has set the limit to one segment after a failed offload, without
+                // sending: this run goes again, one by one.
+                Err(_) if run.len() > segment && self.max_segments() == 1 => {
+                    sent.calls += 1;
+                    continue;
+                }
+                Err(e) => {
+                    tracing::debug!(%destination, error = %e, "datagrams refused by the kernel");
+                    sent.refused += run.len().div_ceil(segment);
+                }
+            }
+            sent.calls += 1;
+            rest = after;
+        }
+        sent
+    }
+
+    async fn send_run(
+        &self,
+        destination: SocketAddr,
+        run: &[u8],
+        segment: usize,
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination,
+            ecn: None,
+            contents: run,
+            segment_size: (run.len() > segment).then_some(segment),
+            src_ip: None,
+        };
+        // The common case first: a socket that takes it needs no readiness check.
+        self.io
+            .async_io(Interest::WRITABLE, || {
+                self.state.try_send(UdpSockRef::from(&self.io), &transmit)
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn receive(socket: &UdpSocket, datagrams: usize) -> Vec<Vec<u8>> {
+        let mut got = Vec::new();
+        let mut buffer = vec![0; 1 << 16];
+        while got.len() < datagrams {
+            let mut meta = [RecvMeta::default()];
+            let mut slices = [IoSliceMut::new(&mut buffer)];
+            std::future::poll_fn(|cx| socket.poll_receive(cx, &mut slices, &mut meta))
+                .await
+                .unwrap();
+            got.extend(
+                buffer[..meta[0].len]
+                    .chunks(meta[0].stride)
+                    .map(<[u8]>::to_vec),
+            );
+        }
+        got
+    }
+
+    /// Offloads must never change what arrives.
+    #[tokio::test]
+    async fn a_run_arrives_as_the_same_datagrams() {
+        let a = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let b = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap();
+        let contents: Vec<u8> = (0..130 * 100 + 37).map(|i| (i / 100) as u8).collect();
+        let sent = a.send(b.local(), &contents, 100).await;
+        assert_eq!(sent.refused, 0);
+        let got = receive(&b, 131).await;
+        assert_eq!(got.concat(), contents);
+        assert!(got[..130].iter().all(|d| d.len() == 100));
+        assert_eq!(got[130].len(), 37);
+    }
+
+    #[tokio::test]
+    async fn refused_datagrams_are_counted_and_the_socket_lives() {
+        let a = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let b = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        // A datagram larger than UDP can carry.
+        let sent = a.send(b.local(), &vec![0; 70_000], 70_000).await;
+        assert_eq!(sent.refused, 1);
+        assert_eq!(
+            a.send(b.local(), b"still there", 11).await,
+            Sent {
+                calls: 1,
+                refused: 0
+            }
+        );
+        assert_eq!(receive(&b, 1).await, [b"still there"]);
+    }
+
+    #[tokio::test]
+    async fn granted_buffer_sizes_are_reported() {
+        let enlarged = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap();
+        let default = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        assert!(enlarged.stats().receive_buffer > default.stats().receive_buffer);
+        assert!(enlarged.stats().send_buffer > default.stats().send_buffer);
+    }
+}

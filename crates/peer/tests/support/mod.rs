@@ -1,0 +1,81 @@
+//! Two connections on this machine's loopback, signalled in memory.
+
+#![expect(dead_code, reason = "every test file uses its own part")]
+
+use std::time::Duration;
+
+use peerloom::{DataChannel, DataChannelOptions, Event, PeerConnection, PeerConnectionBuilder};
+
+/// A hang is a failure; far above anything a test needs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub async fn patient<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: nothing within {PATIENCE:?}"),
+    }
+}
+
+pub fn builder() -> PeerConnectionBuilder {
+    PeerConnection::builder().loopback(true)
+}
+
+pub async fn peers() -> (PeerConnection, PeerConnection) {
+    (
+        builder().build().await.unwrap(),
+        builder().build().await.unwrap(),
+    )
+}
+
+/// Offer and answer, with all candidates in them.
+pub async fn signal(a: &PeerConnection, b: &PeerConnection) {
+    a.set_local_description(a.create_offer().await.unwrap())
+        .await
+        .unwrap();
+    a.gathering_complete().await;
+    b.set_remote_description(a.local_description().unwrap())
+        .await
+        .unwrap();
+    b.set_local_description(b.create_answer().await.unwrap())
+        .await
+        .unwrap();
+    b.gathering_complete().await;
+    a.set_remote_description(b.local_description().unwrap())
+        .await
+        .unwrap();
+}
+
+/// The next channel that the other end opened.
+pub async fn incoming(peer: &PeerConnection) -> DataChannel {
+    patient("incoming channel", async {
+        loop {
+            match peer.next_event().await {
+                Some(Event::DataChannel(channel)) => return channel,
+                Some(_) => {}
+                None => panic!("the connection ended: {}", peer.closed().await),
+            }
+        }
+    })
+    .await
+}
+
+pub struct Pair {
+    pub a: PeerConnection,
+    pub b: PeerConnection,
+    /// Opened by `a`.
+    pub at_a: DataChannel,
+    pub at_b: DataChannel,
+}
+
+pub async fn pair_of(a: PeerConnection, b: PeerConnection, options: DataChannelOptions) -> Pair {
+    let at_a = a.create_data_channel("test", options).unwrap();
+    signal(&a, &b).await;
+    patient("open", at_a.opened()).await.unwrap();
+    let at_b = incoming(&b).await;
+    Pair { a, b, at_a, at_b }
+}
+
+pub async fn pair() -> Pair {
+    let (a, b) = peers().await;
+    pair_of(a, b, DataChannelOptions::default()).await
+}
