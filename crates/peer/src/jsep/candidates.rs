@@ -1,11 +1,10 @@
 //! Candidates: those in descriptions, those that come one by one, and those that come too early.
 
-use super::error::shown;
 use super::remote::RemoteTransport;
 use super::session::Kept;
 use super::{Applied, CandidateUse, Negotiation, NegotiationError};
 use crate::IceCandidate;
-use crate::sdp::{Attribute, Description, Line, Text, Token};
+use crate::sdp::{Attribute, Description, Line, Text, Token, shown};
 
 impl Negotiation {
     /// Takes a candidate of the other side: which m-section and ICE generation it belongs to, and
@@ -155,13 +154,8 @@ pub(super) fn add_local(
     else {
         return;
     };
-    let ufrag = media
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            Attribute::IceUfrag(ufrag) => Some(ufrag.as_str().to_owned()),
-            _ => None,
-        });
+    let ufrag = media.attributes.iter().find_map(Attribute::ice_ufrag);
+    let ufrag = ufrag.map(|ufrag| ufrag.as_str().to_owned());
     let mut lines = Vec::with_capacity(candidates.len() + usize::from(complete));
     for candidate in candidates {
         let theirs = candidate.username_fragment.as_ref();
@@ -206,10 +200,7 @@ pub(super) fn strip(description: &mut Description) {
 /// Rank, port and `c=` of a UDP candidate with an address. Relayed before reflexive before host:
 /// that is where a peer without ICE would reach us; IPv4 before IPv6.
 fn default_address(attribute: &Attribute) -> Option<((u8, bool), u16, Line)> {
-    let Attribute::Candidate(text) = attribute else {
-        return None;
-    };
-    let mut parts = text.split(' ').skip(2);
+    let mut parts = attribute.candidate()?.split(' ').skip(2);
     let (protocol, _priority) = (parts.next()?, parts.next()?);
     let (address, port) = (parts.next()?, parts.next()?.parse().ok()?);
     let kind = parts.nth(1)?;
@@ -287,35 +278,28 @@ fn claims(
 }
 
 fn has_candidates(description: &Description, section: usize) -> bool {
-    let attributes = &description.media[section].attributes;
-    attributes
-        .iter()
-        .any(|attribute| matches!(attribute, Attribute::Candidate(_)))
+    let mut attributes = description.media[section].attributes.iter();
+    attributes.any(|attribute| attribute.candidate().is_some())
 }
 
-/// Candidates within the description: the data section's own, or those of its group.
+/// Candidates within the description: the data section's own, or else those of its group.
 fn described<'a>(
     remote: &'a RemoteTransport,
     description: &'a Description,
 ) -> impl Iterator<Item = IceCandidate> + 'a {
     let own = has_candidates(description, remote.section);
     let sections = remote.group.iter().copied();
-    sections
-        .filter(move |&section| !own || section == remote.section)
-        .flat_map(move |section| {
-            let media = &description.media[section];
-            media.attributes.iter().filter_map(move |attribute| {
-                let Attribute::Candidate(text) = attribute else {
-                    return None;
-                };
-                Some(IceCandidate {
-                    candidate: format!("candidate:{text}"),
-                    sdp_mid: media.mid().map(ToString::to_string),
-                    sdp_m_line_index: u16::try_from(section).ok(),
-                    username_fragment: Some(remote.credentials.ufrag().to_owned()),
-                })
-            })
+    let sections = sections.filter(move |&section| !own || section == remote.section);
+    sections.flat_map(move |section| {
+        let media = &description.media[section];
+        let candidates = media.attributes.iter().filter_map(Attribute::candidate);
+        candidates.map(move |text| IceCandidate {
+            candidate: format!("candidate:{text}"),
+            sdp_mid: media.mid().map(ToString::to_string),
+            sdp_m_line_index: u16::try_from(section).ok(),
+            username_fragment: Some(remote.credentials.ufrag().to_owned()),
         })
+    })
 }
 
 /// Far more than any candidate has: five addresses and names.

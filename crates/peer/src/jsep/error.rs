@@ -191,8 +191,3 @@ pub enum Operation {
     #[error("create an {0}")]
     Create(SdpType),
 }
-
-/// Shortens what came from elsewhere.
-pub(super) fn shown(value: &str) -> Box<str> {
-    value[..value.floor_char_boundary(64)].into()
-}

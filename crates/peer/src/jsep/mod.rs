@@ -315,14 +315,11 @@ impl Negotiation {
         let Some(created) = self.created.take() else {
             return Applied::default();
         };
-        let gather = created
-            .sections
-            .iter()
-            .any(Section::is_data)
-            .then(|| Gather {
-                credentials: created.credentials.clone(),
-                restart: self.restarts(&created.credentials),
-            });
+        let gather = if created.sections.iter().any(Section::is_data) {
+            self.gather(&created.credentials)
+        } else {
+            None
+        };
         self.session.sections.clone_from(&created.sections);
         self.session.local_credentials = Some(created.credentials.clone());
         self.session.pending.local = Some(Kept {
@@ -394,10 +391,9 @@ impl Negotiation {
             )?),
             _ => None,
         };
-        let gather = transport.as_ref().map(|transport| Gather {
-            credentials: created.credentials.clone(),
-            restart: self.restarts(&transport.local_credentials),
-        });
+        let gather = transport
+            .as_ref()
+            .and_then(|_| self.gather(&created.credentials));
         let description = Arc::clone(&created.description);
         self.session.local_credentials = Some(created.credentials.clone());
         self.session.pending.local = Some(Kept { kind, description });
@@ -548,6 +544,16 @@ impl Negotiation {
         if self.before.is_none() {
             self.before = Some(Box::new(self.session.clone()));
         }
+    }
+
+    /// Gathering starts when credentials are described for the first time.
+    fn gather(&self, credentials: &Credentials) -> Option<Gather> {
+        let described = self.session.local_credentials.as_ref() == Some(credentials);
+        let restart = self.restarts(credentials);
+        (!described).then(|| Gather {
+            credentials: credentials.clone(),
+            restart,
+        })
     }
 
     /// Whether these local credentials replace others.

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use peerloom_dtls::{Fingerprint, Setup};
 
-use super::error::shown;
 use super::session::{Purpose, Section, Session};
 use super::{Credentials, NegotiationError, Transport};
-use crate::sdp::{Attribute, Description, Formats, Media, Protocol, Token};
+use crate::sdp::{Attribute, Description, Formats, Media, Protocol, Token, shown};
 use crate::{SdpType, Transceiver};
 
 /// The transport of a remote data section.
@@ -166,7 +165,9 @@ impl RemoteTransport {
             &description.attributes,
         ];
         let missing = |attribute| NegotiationError::Missing { index, attribute };
-        let setup = places.iter().find_map(|place| first(place, setup));
+        let setup = places
+            .iter()
+            .find_map(|place| place.iter().find_map(Attribute::setup));
         Ok(Self {
             section: index,
             group: groups.members(index),
@@ -179,7 +180,7 @@ impl RemoteTransport {
             trickle: places.iter().any(|place| place.iter().any(has_trickle)),
             fingerprints: fingerprints(&places, index)?,
             setup: match (setup, kind) {
-                (Some(setup), _) => setup,
+                (Some(&setup), _) => setup,
                 // Offers without it are from before RFC 5763; they leave it to us as well.
                 (None, SdpType::Offer) => Setup::ActPass,
                 (None, SdpType::Pranswer | SdpType::Answer | SdpType::Rollback) => {
@@ -190,10 +191,14 @@ impl RemoteTransport {
                 0 => return Err(NegotiationError::SctpPort { index, port: 0 }),
                 port => port,
             },
-            max_message_size: match first(&section.attributes, max_message_size) {
+            max_message_size: match section
+                .attributes
+                .iter()
+                .find_map(Attribute::max_message_size)
+            {
                 None => Some(DEFAULT_MAX_MESSAGE_SIZE),
                 Some(0) => None,
-                Some(size) => Some(size),
+                Some(&size) => Some(size),
             },
         })
     }
@@ -335,23 +340,10 @@ fn changed(index: usize, what: &'static str, from: &str, to: &str) -> Negotiatio
     }
 }
 
-fn first<'a, T>(
-    attributes: &'a [Attribute],
-    pick: impl FnMut(&'a Attribute) -> Option<T>,
-) -> Option<T> {
-    attributes.iter().find_map(pick)
-}
-
 /// Both from one place; the error is the one that is missing there.
 fn credentials(attributes: &[Attribute]) -> Option<Result<Credentials, &'static str>> {
-    let ufrag = first(attributes, |attribute| match attribute {
-        Attribute::IceUfrag(ufrag) => Some(ufrag),
-        _ => None,
-    });
-    let pwd = first(attributes, |attribute| match attribute {
-        Attribute::IcePwd(pwd) => Some(pwd),
-        _ => None,
-    });
+    let ufrag = attributes.iter().find_map(Attribute::ice_ufrag);
+    let pwd = attributes.iter().find_map(Attribute::ice_pwd);
     match (ufrag, pwd) {
         (None, None) => None,
         (None, Some(_)) => Some(Err("ice-ufrag")),
@@ -362,32 +354,21 @@ fn credentials(attributes: &[Attribute]) -> Option<Result<Credentials, &'static 
     }
 }
 
-fn setup(attribute: &Attribute) -> Option<Setup> {
-    if let Attribute::Setup(setup) = attribute {
-        Some(*setup)
-    } else {
-        None
-    }
-}
-
 /// All of the first place that has some; those with hash functions that DTLS does not take are
 /// passed over, as long as one is left.
 fn fingerprints(
     places: &[&[Attribute]],
     index: usize,
 ) -> Result<Vec<Fingerprint>, NegotiationError> {
-    let is_one = |attribute: &Attribute| matches!(attribute, Attribute::Fingerprint(_));
-    let place = places.iter().find(|place| place.iter().any(is_one));
+    let has_some = |place: &&&[Attribute]| place.iter().any(|one| one.fingerprint().is_some());
+    let place = places.iter().find(has_some);
     let place = place.ok_or(NegotiationError::Missing {
         index,
         attribute: "fingerprint",
     })?;
     let mut usable = Vec::new();
     let mut refused = None;
-    for attribute in *place {
-        let Attribute::Fingerprint(fingerprint) = attribute else {
-            continue;
-        };
+    for fingerprint in place.iter().filter_map(Attribute::fingerprint) {
         match fingerprint.to_string().parse() {
             Ok(fingerprint) => usable.push(fingerprint),
             Err(source) => {
@@ -406,17 +387,10 @@ fn fingerprints(
     }
 }
 
-fn max_message_size(attribute: &Attribute) -> Option<u64> {
-    if let Attribute::MaxMessageSize(size) = attribute {
-        Some(*size)
-    } else {
-        None
-    }
-}
-
 fn has_trickle(attribute: &Attribute) -> bool {
-    matches!(attribute, Attribute::IceOptions(options)
-        if options.iter().any(|option| *option == "trickle"))
+    attribute
+        .ice_options()
+        .is_some_and(|options| options.iter().any(|one| *one == "trickle"))
 }
 
 /// RFC 8841 §5; the old form has it in the m-line. Browsers take 5000 where it is missing.
@@ -425,10 +399,11 @@ fn sctp_port(media: &Media) -> u16 {
         if let (Protocol::DtlsSctp, Formats::Other(formats)) = (&media.protocol, &media.formats) {
             formats.split(' ').next().and_then(|port| port.parse().ok())
         } else {
-            first(&media.attributes, |attribute| match attribute {
-                Attribute::SctpPort(port) => Some(*port),
-                _ => None,
-            })
+            media
+                .attributes
+                .iter()
+                .find_map(Attribute::sctp_port)
+                .copied()
         };
     port.unwrap_or(5000)
 }

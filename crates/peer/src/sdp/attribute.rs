@@ -204,12 +204,43 @@ impl fmt::Display for Attribute {
     }
 }
 
-/// The first attribute that `pick` takes; sections have few enough of them to look through.
-pub fn find<'a, T>(
-    attributes: &'a [Attribute],
-    pick: impl FnMut(&'a Attribute) -> Option<T>,
-) -> Option<T> {
-    attributes.iter().find_map(pick)
+/// The value of one kind of attribute, for `attributes.iter().find_map(Attribute::mid)`.
+macro_rules! values {
+    ($($(#[$doc:meta])* $name:ident: $variant:ident($value:ty),)*) => {
+        impl Attribute {$(
+            $(#[$doc])*
+            pub fn $name(&self) -> Option<&$value> {
+                if let Self::$variant(value) = self { Some(value) } else { None }
+            }
+        )*}
+    };
+}
+
+values! {
+    /// The group of [`Attribute::Group`].
+    group: Group(Group),
+    /// The name of [`Attribute::Mid`].
+    mid: Mid(Token),
+    /// The text of [`Attribute::IceUfrag`].
+    ice_ufrag: IceUfrag(IceText),
+    /// The text of [`Attribute::IcePwd`].
+    ice_pwd: IcePwd(IceText),
+    /// The list of [`Attribute::IceOptions`].
+    ice_options: IceOptions(Box<[Token]>),
+    /// The text of [`Attribute::Candidate`].
+    candidate: Candidate(Text),
+    /// The value of [`Attribute::Fingerprint`].
+    fingerprint: Fingerprint(Fingerprint),
+    /// The value of [`Attribute::Setup`].
+    setup: Setup(Setup),
+    /// The value of [`Attribute::SctpPort`].
+    sctp_port: SctpPort(u16),
+    /// The value of [`Attribute::MaxMessageSize`].
+    max_message_size: MaxMessageSize(u64),
+    /// The value of [`Attribute::SctpMap`].
+    sctp_map: SctpMap(SctpMap),
+    /// The value of [`Attribute::Direction`].
+    direction: Direction(Direction),
 }
 
 fn flag(name: &str) -> Option<Attribute> {

@@ -42,10 +42,8 @@ impl Description {
     pub fn bundles(&self) -> impl Iterator<Item = &Group> {
         self.attributes
             .iter()
-            .filter_map(|attribute| match attribute {
-                Attribute::Group(group) if group.is_bundle() => Some(group),
-                _ => None,
-            })
+            .filter_map(Attribute::group)
+            .filter(|group| group.is_bundle())
     }
 }
 

@@ -15,11 +15,10 @@ pub struct ParseError {
 
 impl ParseError {
     pub(super) fn new(line: usize, kind: ParseErrorKind, value: &str) -> Self {
-        let end = value.floor_char_boundary(VALUE_SHOWN);
         Self {
             line,
             kind,
-            value: value[..end].into(),
+            value: shown(value),
         }
     }
 }
@@ -99,5 +98,14 @@ pub enum ParseErrorKind {
     AttributeName,
 }
 
-/// A description may be hostile or secret: no more of it than this goes into an error.
+/// Shortens what came from elsewhere.
+pub(crate) fn shown(value: &str) -> Box<str> {
+    let mut end = value.len().min(VALUE_SHOWN);
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    value[..end].into()
+}
+
+/// A description may be hostile: no more of a value than this, in bytes, goes into an error.
 const VALUE_SHOWN: usize = 64;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::attribute::payload_type_of;
 use super::transport::number;
-use super::{Attribute, Direction, Line, ParseErrorKind, Text, Token, find};
+use super::{Attribute, Direction, Line, ParseErrorKind, Text, Token};
 
 /// One m-section: its `m=` line and what follows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,19 +28,16 @@ pub struct Media {
 impl Media {
     /// `a=mid`.
     pub fn mid(&self) -> Option<&Token> {
-        find(&self.attributes, |attribute| match attribute {
-            Attribute::Mid(mid) => Some(mid),
-            _ => None,
-        })
+        self.attributes.iter().find_map(Attribute::mid)
     }
 
     /// Who sends; `sendrecv` unless said (RFC 8866 §6.7).
     pub fn direction(&self) -> Direction {
-        find(&self.attributes, |attribute| match attribute {
-            Attribute::Direction(direction) => Some(*direction),
-            _ => None,
-        })
-        .unwrap_or_default()
+        self.attributes
+            .iter()
+            .find_map(Attribute::direction)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Whether it has this attribute, for those without a value.
@@ -58,9 +55,10 @@ impl Media {
             (Protocol::UdpDtlsSctp | Protocol::TcpDtlsSctp, Formats::Other(formats)) => {
                 formats.split(' ').any(|format| format == DATA_CHANNEL)
             }
-            (Protocol::DtlsSctp, Formats::Other(_)) => self.attributes.iter().any(|attribute| {
-                matches!(attribute, Attribute::SctpMap(map) if map.protocol() == DATA_CHANNEL)
-            }),
+            (Protocol::DtlsSctp, Formats::Other(_)) => {
+                let mut maps = self.attributes.iter().filter_map(Attribute::sctp_map);
+                maps.any(|map| map.protocol() == DATA_CHANNEL)
+            }
             (
                 Protocol::UdpDtlsSctp
                 | Protocol::TcpDtlsSctp

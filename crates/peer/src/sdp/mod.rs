@@ -32,8 +32,9 @@ mod rtp;
 mod text;
 mod transport;
 
-pub use attribute::{Attribute, Group, find};
+pub use attribute::{Attribute, Group};
 pub use description::{Description, Line, Origin};
+pub(crate) use error::shown;
 pub use error::{ParseError, ParseErrorKind};
 pub(crate) use media::DATA_CHANNEL;
 pub use media::{Formats, Media, MediaKind, Protocol};
