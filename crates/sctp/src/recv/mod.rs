@@ -10,10 +10,13 @@ mod reassembly;
 mod streams;
 mod tracker;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use self::ack::{AckState, PacketSummary, Step};
-use self::reassembly::Reassembly;
+use self::reassembly::{MESSAGE_OVERHEAD, Reassembly};
 use self::tracker::{Arrival, Tracker};
 use crate::event::ReceivedMessage;
 use crate::serial::{StreamId, Tsn};
@@ -156,7 +159,7 @@ impl Inbound {
         }
         let arrival = self.tracker.classify(data.tsn);
         let room = match arrival {
-            Arrival::InOrder => self.has_room_in_order(),
+            Arrival::InOrder => self.has_room_in_order(data.payload.len()),
             // What fills a gap lets the rest go, and may use more than what is new.
             Arrival::InGap => self.counted() < self.limits.window / 2 * 3,
             Arrival::Ahead => self.counted() < self.limits.window / 4 * 5,
@@ -351,10 +354,10 @@ impl Inbound {
     /// Data in order is progress: it is refused only if the application has enough to do, or if
     /// everything together exceeds what we ever hold.
     #[inline]
-    fn has_room_in_order(&self) -> bool {
+    fn has_room_in_order(&self, len: usize) -> bool {
         let window = self.limits.window;
         self.delivered + self.reassembly.ready_cost() < window + window / 16
-            && self.counted() < window * 2
+            && self.counted() + len + MESSAGE_OVERHEAD <= window * 2
     }
 
     fn step_sack(&self, step: Step, max_len: usize) -> Option<Sack> {

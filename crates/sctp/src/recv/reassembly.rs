@@ -203,6 +203,20 @@ impl Reassembly {
         self.skipped
     }
 
+    /// The account is the sum of what is there.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        let runs = self
+            .runs
+            .values()
+            .chain(&self.current)
+            .map(Run::charge)
+            .sum::<usize>();
+        let ready = self.ready.iter().map(|message| message.cost).sum::<usize>();
+        assert_eq!(self.ready_cost, ready);
+        assert_eq!(self.held, runs + ready + self.streams.waiting_cost());
+    }
+
     fn start_run(&mut self, position: u64, data: &Data<'_>) -> Result<Run, Violation> {
         let generous = data.flags.is_begin() && self.held < self.generous_below;
         let hint = if generous {

@@ -40,6 +40,17 @@ impl Streams {
         &mut self.pages[page].get_or_insert_with(Box::default)[slot]
     }
 
+    /// Cost of all that wait.
+    #[cfg(test)]
+    pub(super) fn waiting_cost(&self) -> usize {
+        let streams = self.pages.iter().flatten().flat_map(|page| page.iter());
+        let waiting = streams.filter_map(|stream| stream.waiting.as_ref());
+        waiting
+            .flat_map(|waiting| waiting.values())
+            .map(|message| message.cost)
+            .sum()
+    }
+
     /// Starts `id` again at SSN 0. Returns what waited.
     pub(super) fn reset(&mut self, id: StreamId) -> impl Iterator<Item = ReceivedMessage> + use<> {
         let slot = usize::from(id.0) % PAGE;
