@@ -313,3 +313,139 @@ const UNQUEUED_SEARCH: usize = 8;
 fn index(value: usize) -> u32 {
     u32::try_from(value).expect("a batch holds far fewer than 4 Gi of anything")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Packet, Shutdown};
+
+    const HEADER: PacketHeader = PacketHeader {
+        source_port: 5000,
+        destination_port: 5001,
+        verification_tag: 77,
+    };
+
+    fn plan(batch: &mut PacketBatch, tsn: u32, message: &Bytes, offset: u32, len: u16) -> DataPlan {
+        DataPlan {
+            tsn: Tsn(tsn),
+            stream: StreamId(3),
+            ssn: Ssn(4),
+            ppid: Ppid(53),
+            flags: DataFlags::WHOLE,
+            message: batch.message(message),
+            offset,
+            len,
+        }
+    }
+
+    /// The bytes are those of the wire types, and the lengths what was announced.
+    #[test]
+    fn planned_is_encoded() {
+        let message = Bytes::from((0..=255).collect::<Vec<u8>>());
+        let mut batch = PacketBatch::new();
+        batch.begin_packet(HEADER, Checksum::Crc32c, 1162);
+        assert_eq!((batch.remaining(), batch.data_room()), (1148, 1132));
+        batch.push_control(Chunk::Shutdown(Shutdown {
+            cumulative_tsn: Tsn(1),
+        }));
+        let data = plan(&mut batch, 5, &message, 1, 254);
+        batch.push_data(data);
+        assert_eq!(batch.remaining(), 1148 - 8 - 272);
+        assert_eq!(batch.end_packet(), 292);
+        batch.begin_packet(HEADER, Checksum::Zero, 1160);
+        let data = plan(&mut batch, 6, &message, 0, 256);
+        batch.push_data(data);
+        batch.end_packet();
+        assert_eq!((batch.len(), batch.total_len()), (2, 292 + 284));
+
+        let mut out = [0xaa; 1200];
+        assert_eq!(batch.encode(0, &mut out), batch.encoded_len(0));
+        let packet = Packet::decode(&out[..292]).unwrap();
+        assert_eq!((packet.header(), packet.chunks.len()), (HEADER, 2));
+        let Chunk::Data(data) = &packet.chunks[1] else {
+            panic!("{packet:?}")
+        };
+        assert_eq!(
+            (data.tsn, data.stream, data.ssn),
+            (Tsn(5), StreamId(3), Ssn(4))
+        );
+        assert_eq!(data.payload, &message[1..255]);
+        assert_eq!(out[292], 0xaa);
+        assert_eq!(batch.encode(1, &mut out), 284);
+        assert!(Packet::decode(&out[..284]).is_err());
+        assert!(Packet::decode_with(&out[..284], Checksum::Zero).is_ok());
+    }
+
+    /// A full packet is exactly as long as allowed.
+    #[test]
+    fn a_packet_is_filled() {
+        let message = Bytes::from(vec![1; 5000]);
+        let mut batch = PacketBatch::new();
+        batch.begin_packet(HEADER, Checksum::Crc32c, 1160);
+        let len = u16::try_from(batch.data_room()).unwrap();
+        let data = plan(&mut batch, 1, &message, 0, len);
+        batch.push_data(data);
+        assert_eq!(
+            (batch.remaining(), batch.data_room(), batch.end_packet()),
+            (0, 0, 1160)
+        );
+    }
+
+    /// One packet a few bytes short would end a run of equal segments.
+    #[test]
+    fn padding_fills_up() {
+        let message = Bytes::from(vec![1; 5000]);
+        for missing in (0..200).step_by(4) {
+            let mut batch = PacketBatch::new();
+            batch.begin_packet(HEADER, Checksum::Crc32c, 1160);
+            let data = plan(&mut batch, 1, &message, 0, 1132 - missing);
+            batch.push_data(data);
+            batch.pad_packet_to(1164);
+            batch.pad_packet_to(1160);
+            assert_eq!(batch.end_packet(), 1160);
+            let mut out = [0; 1160];
+            batch.encode(0, &mut out);
+            let packet = Packet::decode(&out).unwrap();
+            assert_eq!(packet.chunks.len(), if missing == 0 { 1 } else { 2 });
+        }
+    }
+
+    /// A packet without chunks is none; so the association may open one before it knows.
+    #[test]
+    fn an_empty_packet_vanishes() {
+        let mut batch = PacketBatch::new();
+        batch.begin_packet(HEADER, Checksum::Crc32c, 1160);
+        assert_eq!(
+            (batch.end_packet(), batch.is_empty(), batch.remaining()),
+            (0, true, 0)
+        );
+    }
+
+    /// One reference per message and batch, however many fragments; messages are freed by `clear`
+    /// and not before; the working size stays.
+    #[test]
+    fn messages_are_referenced_once_and_freed_on_clear() {
+        let message = Bytes::from(vec![1; 64 << 10]);
+        let mut batch = PacketBatch::new();
+        for index in 0..50 {
+            batch.begin_packet(HEADER, Checksum::Crc32c, 1160);
+            let data = plan(&mut batch, index, &message, index * 1132, 1132);
+            batch.push_data(data);
+            batch.note_unqueued(StreamId(1 + (index % 2) as u16), 1132);
+            batch.end_packet();
+        }
+        batch.retire(Bytes::from(vec![2; 10]));
+        assert_eq!(batch.messages.len(), 1);
+        assert_eq!(
+            batch.unqueued(),
+            [(StreamId(1), 25 * 1132), (StreamId(2), 25 * 1132)]
+        );
+        let capacity = batch.packets.capacity();
+        batch.clear();
+        assert_eq!(
+            (batch.len(), batch.unqueued().len(), batch.retired.len()),
+            (0, 0, 0)
+        );
+        assert!(message.is_unique() && batch.packets.capacity() == capacity);
+    }
+}

@@ -1,6 +1,6 @@
 //! RE-CONFIG (RFC 6525).
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::DecodeError;
 use super::chunk::chunk_type;
@@ -12,7 +12,7 @@ use crate::serial::{ReconfigSeq, StreamId, Tsn};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconfig<'a> {
     /// The parameters. Whether two go together is the association's business.
-    pub params: SmallVec<[ReconfigParam<'a>; 1]>,
+    pub params: Vec<ReconfigParam<'a>>,
 }
 
 /// One parameter.
@@ -94,12 +94,12 @@ impl<'a> Reconfig<'a> {
     #[must_use]
     pub fn one(param: ReconfigParam<'a>) -> Self {
         Self {
-            params: smallvec![param],
+            params: vec![param],
         }
     }
 
     pub(super) fn decode(mut rest: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut params = SmallVec::new();
+        let mut params = Vec::new();
         while let Some((kind, value)) =
             tlv::next(&mut rest).map_err(|param_type| DecodeError::ParamLength { param_type })?
         {
