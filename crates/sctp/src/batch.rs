@@ -370,6 +370,7 @@ mod tests {
             (Tsn(5), StreamId(3), Ssn(4))
         );
         assert_eq!(data.payload, &message[1..255]);
+        drop(packet);
         assert_eq!(out[292], 0xaa);
         assert_eq!(batch.encode(1, &mut out), 284);
         assert!(Packet::decode(&out[..284]).is_err());
