@@ -73,15 +73,22 @@ impl Session {
         let Some(channel) = self.channels.channel_mut(key) else {
             return;
         };
-        let Phase::Closing(closing) = &mut channel.phase else {
-            return;
-        };
-        match result {
-            ResetResult::Performed => {
+        match (&mut channel.phase, result) {
+            (Phase::Waiting { .. }, _) => {}
+            (_, ResetResult::Denied) => self.retire(now, key),
+            (Phase::Closing(closing), ResetResult::Performed) => {
                 closing.outgoing = true;
                 self.finish_close(now, key);
             }
-            ResetResult::Denied => self.retire(now, key),
+            (phase @ (Phase::Opening | Phase::Open), ResetResult::Performed) => {
+                // The peer asked for it (RFC 6525 §5.2.3), which is another way to close.
+                *phase = Phase::Closing(Closing {
+                    outgoing: true,
+                    incoming: false,
+                    reason: ChannelCloseReason::Remote,
+                });
+                self.events.push_back(SessionEvent::Closing(key));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Closing: from either end, both at once, with data queued, under loss; reuse of ids.
 
+use peerloom_datachannel::sctp::{StreamId, wire};
 use peerloom_datachannel::{
     ChannelCloseReason, ChannelKey, ChannelState, MessageKind, OpenError, SendError, SessionConfig,
     SessionEvent,
@@ -165,57 +166,69 @@ fn ids_survive_many_uses_over_a_lossy_link() {
     }
 }
 
-/// The peer knows that both directions are reset and uses the id again; the packet that would have
-/// told us was lost (RFC 6525 §5.2.7). Its OPEN must wait, not be refused.
+/// a knows that both directions are reset and uses the id again; the answer that would have told b
+/// was lost (RFC 6525 §5.2.7). The second OPEN must wait for b's reset, not be refused.
 #[test]
-fn an_open_that_overtakes_the_answer_to_our_reset_is_not_refused() {
-    let mut net = Net::connected(5);
-    let (ours, theirs) = open_both(&mut net);
-    // b resets (1); a answers and resets its own half (2); b's answer to that (3) is lost once,
-    // in which b is done and a is not.
-    let mut seen = 0;
-    net.link.lose = Some(Box::new(move |from_a, packet| {
-        !from_a && has_reconfig(packet) && {
-            seen += 1;
-            seen == 2
+fn an_open_that_overtakes_the_answer_to_a_reset_waits_for_it() {
+    // Once with the second channel left open, once with it closed before b knows of the first end.
+    for close_again in [false, true] {
+        let mut net = Net::connected(5);
+        let (ours, theirs) = open_both(&mut net);
+        let mut seen = 0;
+        net.link.lose = Some(Box::new(move |from_a, packet| {
+            // a's request, and then its answer to b's.
+            from_a && has_reconfig(packet) && {
+                seen += 1;
+                seen == 2
+            }
+        }));
+        net.a.session().close(net.now, ours);
+        net.run_until(SECOND, |net| net.a.closed(ours).is_some());
+        assert_eq!(net.b.closed(theirs), None);
+        let again = net.a.open(net.now, labelled("again"));
+        assert_eq!(net.a.session().id(again), Some(0));
+        net.a.send(net.now, again, b"fresh");
+        if close_again {
+            net.a.session().close(net.now, again);
         }
-    }));
-    net.a.session().close(net.now, ours);
-    net.run_until(SECOND, |net| {
-        net.b.closed(theirs).is_some() || net.a.closed(ours).is_some()
-    });
-    let (first, second) = if net.b.closed(theirs).is_some() {
-        ("b", "a")
-    } else {
-        ("a", "b")
-    };
-    let id = 0;
-    // Whoever is done first opens a negotiated channel on the same id and sends.
-    let now = net.now;
-    if first == "b" {
-        let key = net.b.open(now, negotiated(id));
-        net.b.send(now, key, b"next");
-    } else {
-        let key = net.a.open(now, negotiated(id));
-        net.a.send(now, key, b"next");
+        net.run_for(SECOND / 10);
+        assert_eq!(net.b.closed(theirs), None);
+        assert_eq!(net.b.incoming().len(), 1, "the second one waits");
+
+        net.run_until(10 * SECOND, |net| net.b.closed(theirs).is_some());
+        net.run_for(SECOND);
+        let (second, options, id) = net.b.incoming().pop().unwrap();
+        assert_eq!((options.label.as_str(), id), ("again", 0));
+        assert_eq!(net.b.messages(second).len(), 1);
+        if close_again {
+            assert_eq!(net.b.closed(second), Some(ChannelCloseReason::Remote));
+            assert_eq!(net.a.closed(again), Some(ChannelCloseReason::Local));
+            assert_eq!(net.a.session().channels() + net.b.session().channels(), 0);
+        } else {
+            assert!(net.a.opened(again));
+        }
+        assert_eq!(net.a.stats().drops, Default::default());
+        assert_eq!(net.b.stats().drops, Default::default());
     }
-    net.run_until(10 * SECOND, |net| both_closed(net, ours, theirs));
-    net.link.lose = None;
-    let end = if second == "a" {
-        &mut net.a
-    } else {
-        &mut net.b
+}
+
+/// RFC 6525 §5.2.3: a peer may ask us to reset our half. It is another way to close.
+#[test]
+fn a_request_to_reset_our_half_closes_the_channel() {
+    let mut net = Net::with_raw_peer(SessionConfig::default());
+    let key = net.a.open(net.now, negotiated(9));
+    let request = wire::ReconfigParam::IncomingReset {
+        request: net.link.first_request_of_b,
+        streams: [StreamId(9)].into_iter().collect(),
     };
-    let key = end.open(net.now, negotiated(id));
-    net.run_for(10 * SECOND);
-    let end = if second == "a" {
-        &mut net.a
-    } else {
-        &mut net.b
-    };
-    assert_eq!(end.messages(key).len(), 1);
-    assert_eq!(end.session().channel_state(key), Some(ChannelState::Open));
-    assert_eq!(end.stats().drops, Default::default());
+    net.inject_to_a(wire::Chunk::Reconfig(wire::Reconfig::one(request)));
+    net.run_for(SECOND);
+    assert!(net.a.closing(key));
+    assert_eq!(net.b.raw_resets(), [9]);
+    assert_eq!(
+        net.a.session().channel_state(key),
+        Some(ChannelState::Closing)
+    );
 }
 
 /// W3C: a channel can be closed before it is open.
@@ -225,7 +238,8 @@ fn a_channel_closed_right_after_open_is_seen_and_closed_by_the_peer() {
     let ours = net.a.open(net.now, labelled("short"));
     net.a.send(net.now, ours, b"but not silent");
     net.a.session().close(net.now, ours);
-    net.run_until(SECOND, |net| net.a.closed(ours).is_some());
+    net.run_for(SECOND);
+    assert_eq!(net.a.closed(ours), Some(ChannelCloseReason::Local));
     let (theirs, ..) = net.b.incoming().pop().unwrap();
     assert_eq!(net.b.messages(theirs).len(), 1);
     assert_eq!(net.b.closed(theirs), Some(ChannelCloseReason::Remote));

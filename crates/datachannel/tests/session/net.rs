@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peerloom_datachannel::sctp::{
-    self, Association, Budget, Event, OutgoingMessage, Packet, PacketBatch, Ppid, StreamId, wire,
+    self, Association, Budget, Event, OutgoingMessage, Packet, PacketBatch, Ppid, StreamId,
+    serial::ReconfigSeq, wire,
 };
 use peerloom_datachannel::{
     ChannelCloseReason, ChannelKey, ChannelOptions, MessageKind, Reliability, Role, Session,
@@ -44,6 +45,10 @@ pub(crate) struct Link {
     pub(crate) loss_percent: u64,
     pub(crate) lose: Option<Box<Lose>>,
     pub(crate) packets: u64,
+    /// Number of the first RE-CONFIG request of `b` (RFC 6525 §4.1).
+    pub(crate) first_request_of_b: ReconfigSeq,
+    /// The verification tag of packets to `a`.
+    tag_of_a: u32,
     random: u64,
     flights: BinaryHeap<Flight>,
 }
@@ -102,6 +107,8 @@ impl Net {
             loss_percent: 0,
             lose: None,
             packets: 0,
+            first_request_of_b: ReconfigSeq(0),
+            tag_of_a: 0,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             flights: BinaryHeap::new(),
         };
@@ -126,6 +133,18 @@ impl Net {
         for end in [&self.a, &self.b] {
             assert!(end.is_connected(), "{:?} {:?}", end.events, end.raw_events);
         }
+    }
+
+    /// Hands `a` a packet that `b` did not send.
+    pub(crate) fn inject_to_a(&mut self, chunk: wire::Chunk<'_>) {
+        let packet = Packet {
+            source_port: 5000,
+            destination_port: 5000,
+            verification_tag: self.link.tag_of_a,
+            len: wire::HEADER_LEN + chunk.encoded_len(),
+            chunks: [chunk].into_iter().collect(),
+        };
+        self.a.session().handle_packet(self.now, &packet);
     }
 
     /// Lets `time` pass.
@@ -420,6 +439,14 @@ impl Link {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         let packet = Packet::decode(&bytes).unwrap();
+        if !from_a {
+            if let [wire::Chunk::Init(init) | wire::Chunk::InitAck(init), ..] = &packet.chunks[..] {
+                self.first_request_of_b = ReconfigSeq(init.initial_tsn.0);
+            }
+            if packet.verification_tag != 0 {
+                self.tag_of_a = packet.verification_tag;
+            }
+        }
         if self.random % 100 < self.loss_percent
             || self.lose.as_mut().is_some_and(|lose| lose(from_a, &packet))
         {
