@@ -12,6 +12,8 @@ mod timer;
 pub mod batch;
 mod recv;
 pub mod serial;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod wire;
 
 pub use association::{Association, Budget, OutgoingMessage, Reliability, State};

@@ -14,6 +14,8 @@ pub struct Stats {
     pub peer_rwnd: usize,
     /// Our advertised receive window in bytes.
     pub local_rwnd: usize,
+    /// Bytes received and not yet released, the overhead of messages included.
+    pub receive_buffered: usize,
     /// Smoothed round-trip time; zero before the first measurement.
     pub srtt: Duration,
     /// Its variation.
@@ -28,7 +30,7 @@ pub struct Stats {
     pub outstanding: usize,
     /// Bytes of messages accepted but not yet given a TSN.
     pub unsent_bytes: usize,
-    /// Packets in and out, an encrypted link's losses excluded.
+    /// Packets received, dropped ones included.
     pub packets_received: u64,
     /// Packets planned for sending.
     pub packets_sent: u64,
@@ -46,6 +48,8 @@ pub struct Stats {
     pub sacks_received: u64,
     /// SACKs sent.
     pub sacks_sent: u64,
+    /// FORWARD-TSNs sent.
+    pub forward_tsns_sent: u64,
     /// Messages accepted for sending.
     pub messages_sent: u64,
     /// Messages delivered.
@@ -112,6 +116,8 @@ pub struct Drops {
     pub no_window: u64,
     /// DATA for streams that do not exist.
     pub invalid_stream: u64,
+    /// Fragments of messages that the peer gave up, or whose turn had passed.
+    pub skipped: u64,
     /// HEARTBEAT-ACKs that answer nothing we sent.
     pub heartbeat_ack: u64,
     /// RE-CONFIG parameters out of sequence or malformed.

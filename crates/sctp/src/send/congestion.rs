@@ -3,19 +3,15 @@
 //! Which chunks are lost is decided in `recovery`; a controller only learns of it.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
-
 use crate::config;
 
 /// What one acknowledgement told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Acked {
-    pub(crate) now: Instant,
     /// Bytes newly acknowledged.
     pub(crate) bytes: usize,
     /// Bytes in flight before that.
     pub(crate) in_flight: usize,
-    pub(crate) srtt: Option<Duration>,
 }
 
 /// A congestion controller. Called with the association locked: O(1), no I/O.
@@ -26,7 +22,7 @@ pub(crate) trait CongestionControl: Debug {
     /// Outside of loss recovery, something was newly acknowledged.
     fn on_acked(&mut self, acked: Acked);
     /// Loss recovery begins (§7.2.4).
-    fn on_loss(&mut self, now: Instant);
+    fn on_loss(&mut self);
     /// T3-rtx expired for the first time in a row (§7.2.3).
     fn on_timeout(&mut self);
     /// The losses since the last `on_loss` or `on_timeout` were none.
@@ -72,8 +68,8 @@ impl CongestionControl for Controller {
     fn on_acked(&mut self, acked: Acked) {
         self.inner_mut().on_acked(acked);
     }
-    fn on_loss(&mut self, now: Instant) {
-        self.inner_mut().on_loss(now);
+    fn on_loss(&mut self) {
+        self.inner_mut().on_loss();
     }
     fn on_timeout(&mut self) {
         self.inner_mut().on_timeout();
@@ -151,7 +147,7 @@ impl CongestionControl for NewReno {
         }
     }
 
-    fn on_loss(&mut self, _now: Instant) {
+    fn on_loss(&mut self) {
         self.halve();
         self.cwnd = self.ssthresh;
     }
@@ -191,9 +187,7 @@ mod tests {
     const PACKET: usize = 1000;
 
     fn acked(bytes: usize, in_flight: usize) -> Acked {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
-        let now = Instant::now();
-        Acked { now, bytes, in_flight, srtt: None }
+        Acked { bytes, in_flight }
     }
 
     /// One acknowledgement for the whole window doubles it, as many small ones would.
@@ -216,7 +210,7 @@ mod tests {
             cc.on_acked(acked(PACKET, PACKET));
         }
         assert_eq!(cc.window(), 10_000);
-        cc.on_loss(acked(0, 0).now);
+        cc.on_loss();
         for _ in 0..100 {
             cc.on_acked(acked(PACKET, PACKET));
         }
@@ -228,7 +222,7 @@ mod tests {
     fn avoidance_loss_and_timeout() {
         let mut cc = NewReno::new(PACKET);
         cc.on_acked(acked(10_000, 10_000));
-        cc.on_loss(acked(0, 0).now);
+        cc.on_loss();
         assert_eq!((cc.window(), cc.ssthresh()), (10_000, 10_000));
         cc.on_acked(acked(5_000, 10_000));
         cc.on_acked(acked(5_000, 10_000));

@@ -60,8 +60,6 @@ pub(crate) enum Loss {
     None,
     /// RACK.
     Fast,
-    /// A tail-loss probe: not lost, but sent again.
-    Probe,
     /// T3-rtx, or the path came back after silence.
     Timeout,
     /// It probed a closed window; the receiver dropped it, not the network.
@@ -69,7 +67,7 @@ pub(crate) enum Loss {
 }
 
 /// Length on the wire of a DATA chunk with `payload` bytes.
-pub(crate) fn data_chunk_len(payload: usize) -> usize {
+pub(crate) const fn data_chunk_len(payload: usize) -> usize {
     DATA_HEADER + payload.next_multiple_of(4)
 }
 

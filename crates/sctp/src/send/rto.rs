@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub(crate) struct RttEstimator {
     smoothed: Option<Smoothed>,
-    /// The last sample, smoothed or not.
-    latest: Duration,
     /// Shortest samples of the current and the previous [`MIN_RTT_SPAN`].
     shortest: [Duration; 2],
     span_ends: Option<Instant>,
@@ -29,7 +27,6 @@ impl RttEstimator {
     pub(crate) fn new(initial: Duration, floor: Duration, ceiling: Duration) -> Self {
         Self {
             smoothed: None,
-            latest: Duration::ZERO,
             shortest: [Duration::MAX; 2],
             span_ends: None,
             next_smoothing: None,
@@ -49,7 +46,6 @@ impl RttEstimator {
     /// Takes a sample. The minimum sees every one; the average one per round trip, since its
     /// weights are meant for that (C4; RFC 7323 appendix G).
     pub(crate) fn sample(&mut self, now: Instant, rtt: Duration) {
-        self.latest = rtt;
         match self.span_ends {
             Some(end) if now < end => self.shortest[0] = self.shortest[0].min(rtt),
             _ => {
@@ -88,10 +84,6 @@ impl RttEstimator {
     pub(crate) fn min_rtt(&self) -> Option<Duration> {
         let min = self.shortest[0].min(self.shortest[1]);
         (min != Duration::MAX).then_some(min)
-    }
-
-    pub(crate) fn latest(&self) -> Duration {
-        self.latest
     }
 
     /// RTO without back-off.

@@ -74,6 +74,13 @@ impl<T> Slab<T> {
         }
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> + '_ {
+        self.slots.iter_mut().filter_map(|slot| match slot {
+            Slot::Used(value) => Some(value),
+            Slot::Free(_) => None,
+        })
+    }
+
     /// Removes everything, handing each value out.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
         self.free = NONE;

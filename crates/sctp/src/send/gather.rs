@@ -1,0 +1,228 @@
+//! Planning packets: what is sent again first, then new fragments, cut to fill the packet.
+
+use std::time::Instant;
+
+use crate::batch::{DataPlan, PacketBatch};
+use crate::serial::Tsn;
+use crate::wire::DataFlags;
+
+use super::Sender;
+use super::congestion::CongestionControl;
+use super::outstanding::{DATA_HEADER, Loss, Moment, data_chunk_len};
+use super::queue::{Limit, Message};
+
+/// Why a packet holds no more DATA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// There is no more.
+    Drained,
+    /// The congestion window, the peer's window or the number of TSNs does not allow more.
+    Window,
+    /// The next chunk does not fit.
+    Full,
+}
+
+impl Sender {
+    /// Whether [`Self::fill`] would put new data into a packet.
+    pub(crate) fn can_send_new(&self) -> bool {
+        self.queue.unsent_bytes() > 0
+            && !self.outstanding.has_lost()
+            && (self.outstanding.flight_payload() == 0
+                || self.peer_rwnd() > FEWER_THAN_A_PACKET
+                    && self.outstanding.flight_bytes() < self.congestion.window())
+    }
+
+    /// Fills the open packet with DATA. Pads it if more data follows in another packet.
+    pub(crate) fn fill(&mut self, now: Instant, batch: &mut PacketBatch) {
+        let moment = self.moment(now);
+        self.expire_queued(moment);
+        let before = batch.open_len();
+        let probing = self.recovery.probe.pending;
+        let mut stop = self.fill_lost(moment, batch);
+        if stop == Stop::Drained {
+            stop = self.fill_new(moment, batch);
+        }
+        if probing {
+            let repeated =
+                if batch.open_len() == before { self.repeat_newest(moment, batch) } else { None };
+            self.recovery.probe.on_sent(self.last_tsn(), repeated);
+            if batch.open_len() > before {
+                // The probe stands for the timeout; that one starts over (RFC 8985 §7.3).
+                self.update_t3(now, true);
+            }
+        } else if batch.open_len() > before {
+            self.update_t3(now, false);
+            if !self.recovery.in_recovery() && !self.outstanding.has_lost() {
+                self.recovery.probe.schedule(moment, self.rtt.srtt(), self.rtt.rttvar());
+            }
+        }
+        if stop == Stop::Full && batch.open_len() > before {
+            // Segments of equal length travel in one system call (GSO).
+            batch.pad_packet_to(batch.open_len() + batch.remaining());
+        }
+    }
+
+    /// Chunks to be sent again, with their boundaries of the first time.
+    fn fill_lost(&mut self, now: Moment, batch: &mut PacketBatch) -> Stop {
+        let mut sent = false;
+        let stop = loop {
+            let Some(tsn) = self.outstanding.first_lost() else { break Stop::Drained };
+            let Some(entry) = self.outstanding.get(tsn).copied() else { break Stop::Drained };
+            let may_be_sent =
+                self.queue.get(entry.message).is_some_and(|m| m.may_be_sent(now, entry.sends));
+            if !may_be_sent {
+                self.abandon_message(entry.message, now);
+                continue;
+            }
+            if entry.wire_len() > batch.remaining() {
+                break Stop::Full;
+            }
+            let forced = self.recovery.force_packet || self.recovery.probe.pending;
+            if self.outstanding.flight_bytes() >= self.congestion.window() && !forced {
+                break Stop::Window;
+            }
+            // A closed window takes one chunk at a time (RFC 9260 §6.1 rule A).
+            let closed = self.peer_rwnd() == 0;
+            if closed && self.outstanding.flight_payload() > 0 {
+                break Stop::Window;
+            }
+            match entry.loss {
+                Loss::None | Loss::Fast => self.counters.retransmits.fast += 1,
+                Loss::Timeout | Loss::WindowProbe => self.counters.retransmits.timeout += 1,
+            }
+            self.outstanding.resend(tsn, now, if closed { Loss::WindowProbe } else { Loss::None });
+            self.recovery.on_retransmitted(tsn);
+            let last = !self.outstanding.has_lost() && self.queue.unsent_bytes() == 0;
+            self.plan(tsn, last || self.closes(0), batch);
+            sent = true;
+        };
+        if sent {
+            self.recovery.force_packet = false;
+        }
+        stop
+    }
+
+    /// New fragments.
+    fn fill_new(&mut self, now: Moment, batch: &mut PacketBatch) -> Stop {
+        loop {
+            let Some((key, message)) = self.queue.current() else { return Stop::Drained };
+            if !message.may_be_sent(now, 0) {
+                self.abandon_message(key, now);
+                continue;
+            }
+            let window_open = self.outstanding.flight_bytes() < self.congestion.window()
+                || self.recovery.probe.pending;
+            if !window_open || self.outstanding.len() >= self.max_outstanding {
+                return Stop::Window;
+            }
+            let Some(mut len) = fragment_len(message, batch.data_room(), self.packet_size) else {
+                return Stop::Full;
+            };
+            let mut kind = Loss::None;
+            let rwnd = self.peer_rwnd();
+            if len > rwnd {
+                // RFC 9260 §6.1 rule A: not more than the peer can take, but always one chunk,
+                // without which a lost window update would be the end.
+                if self.outstanding.flight_payload() > 0 {
+                    return Stop::Window;
+                }
+                if rwnd > 0 {
+                    len = rwnd;
+                } else {
+                    kind = Loss::WindowProbe;
+                }
+            }
+            let offset = message.cut;
+            let stream = message.stream;
+            let tsn = self.outstanding.push(now, key, offset, len as u16, kind);
+            self.queue.cut(key, len, tsn);
+            batch.note_unqueued(stream, len);
+            let drained = self.queue.unsent_bytes() == 0;
+            self.plan(tsn, drained || self.closes(FEWER_THAN_A_PACKET), batch);
+        }
+    }
+
+    /// The tail-loss probe without new data: the last chunk once more (RFC 8985 §7.3).
+    fn repeat_newest(&mut self, now: Moment, batch: &mut PacketBatch) -> Option<Tsn> {
+        let (tsn, entry) = self.outstanding.newest_in_flight()?;
+        let may_be_sent =
+            self.queue.get(entry.message).is_some_and(|m| m.may_be_sent(now, entry.sends));
+        if !may_be_sent {
+            // It may not be repeated, so it is over: the FORWARD-TSN is the probe.
+            self.abandon_message(entry.message, now);
+            return None;
+        }
+        if entry.wire_len() > batch.remaining() {
+            return None;
+        }
+        self.outstanding.resend(tsn, now, entry.loss);
+        self.counters.retransmits.probe += 1;
+        self.plan(tsn, true, batch);
+        Some(tsn)
+    }
+
+    /// Whether what is in flight now closes a window, so that nothing will follow.
+    fn closes(&self, room: usize) -> bool {
+        self.outstanding.flight_bytes() >= self.congestion.window()
+            || self.peer_rwnd() <= room
+            || self.outstanding.len() >= self.max_outstanding
+    }
+
+    /// Puts an outstanding chunk into the open packet.
+    fn plan(&mut self, tsn: Tsn, immediate: bool, batch: &mut PacketBatch) {
+        let Some(entry) = self.outstanding.get(tsn) else { return };
+        let Some(message) = self.queue.get(entry.message) else { return };
+        let mut flags = DataFlags::NONE;
+        if entry.offset == 0 {
+            flags = flags.with(DataFlags::BEGIN);
+        }
+        if entry.offset as usize + usize::from(entry.len) == message.payload.len() {
+            flags = flags.with(DataFlags::END);
+        }
+        if !message.ordered {
+            flags = flags.with(DataFlags::UNORDERED);
+        }
+        if immediate {
+            // RFC 7053: nothing follows that would make the peer acknowledge soon.
+            flags = flags.with(DataFlags::IMMEDIATE);
+        }
+        let index = batch.message(&message.payload);
+        batch.push_data(DataPlan {
+            tsn,
+            stream: message.stream,
+            ssn: message.ssn,
+            ppid: message.ppid,
+            flags,
+            message: index,
+            offset: entry.offset,
+            len: entry.len,
+        });
+        self.counters.data_sent += 1;
+        self.counters.data_bytes_sent += u64::from(entry.len);
+    }
+}
+
+/// How much of a message goes into `room` bytes; `None` if the next packet is the better place.
+fn fragment_len(message: &Message, room: usize, packet_size: usize) -> Option<usize> {
+    let rest = message.payload.len() - message.cut as usize;
+    if rest <= room {
+        return Some(rest);
+    }
+    let whole = super::data_room(packet_size).saturating_sub(DATA_HEADER);
+    if room >= whole {
+        return Some(room);
+    }
+    // A message that is not sent again until it arrives is better not exposed to two losses.
+    let fragile = message.limit != Limit::None && rest <= whole;
+    (room >= SMALLEST_HEAD && !fragile).then_some(room)
+}
+
+/// A fragment costs a header of sixteen bytes here, and bookkeeping at both ends; below this, the
+/// rest of a packet is padded instead.
+const SMALLEST_HEAD: usize = 64;
+/// A peer window smaller than a packet counts as closed: waiting for more avoids small fragments
+/// (the sender's half of the silly-window rule).
+const FEWER_THAN_A_PACKET: usize = 1024;
+
+// What `push` charges and what `fragment_len` leaves room for is the same header.
+const _: () = assert!(data_chunk_len(1) == DATA_HEADER + 4);

@@ -1,0 +1,138 @@
+//! Partial reliability (RFC 3758): giving messages up, and telling the peer.
+
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use crate::serial::Tsn;
+use crate::wire::{ForwardTsn, SkippedStream};
+
+use super::outstanding::{ChunkState, Moment};
+use super::recovery::nanos;
+use super::{Sender, add};
+
+/// The Advanced.Peer.Ack.Point and what a FORWARD-TSN up to it says.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    /// The peer understands FORWARD-TSN. Assumed until the handshake tells.
+    pub(crate) enabled: bool,
+    /// Everything up to here is acknowledged or given up.
+    point: Tsn,
+    /// The latest ordered message skipped, per stream, sorted by stream.
+    skipped: Vec<SkippedStream>,
+    due: bool,
+    sent_at: Option<Moment>,
+}
+
+impl Partial {
+    pub(crate) fn new(first: Tsn) -> Self {
+        Self {
+            enabled: true,
+            point: first.previous(),
+            skipped: Vec::new(),
+            due: false,
+            sent_at: None,
+        }
+    }
+
+    /// The FORWARD-TSN may not have arrived.
+    pub(crate) fn resend(&mut self) {
+        self.due = true;
+    }
+
+    fn skip(&mut self, skipped: SkippedStream) {
+        match self.skipped.binary_search_by_key(&skipped.stream, |s| s.stream) {
+            Ok(found) => self.skipped[found].ssn = skipped.ssn,
+            Err(place) => self.skipped.insert(place, skipped),
+        }
+    }
+}
+
+impl Sender {
+    /// Gives a message up: all of its fragments, and a TSN for those that have none yet, so that
+    /// the peer learns that the rest will not come.
+    pub(super) fn abandon_message(&mut self, key: u32, now: Moment) {
+        let Some(message) = self.queue.get(key) else { return };
+        let (stream, first, cut) = (message.stream, message.first_tsn, message.cut);
+        let known = message.abandoned;
+        if cut > 0 {
+            let base = self.outstanding.base();
+            let mut tsn = if base.is_newer_than(first) { base } else { first };
+            while self.outstanding.get(tsn).is_some_and(|e| e.message == key) {
+                self.outstanding.abandon(tsn);
+                tsn = tsn.next();
+            }
+        }
+        if known {
+            return;
+        }
+        if let Some(rest) = self.queue.abandon(key) {
+            add(&mut self.unqueued, stream, rest);
+            self.queue.add_tsn(key);
+            self.outstanding.push_abandoned(now, key, cut);
+        }
+        add(&mut self.abandoned, stream, 1);
+        self.counters.messages_abandoned += 1;
+        self.advance();
+    }
+
+    /// Moves the Advanced.Peer.Ack.Point over what is given up (RFC 3758 §3.5 C1, C2).
+    pub(super) fn advance(&mut self) {
+        let acked = self.outstanding.base().previous();
+        let partial = &mut self.partial;
+        if acked.is_at_least(partial.point) {
+            partial.point = acked;
+            partial.skipped.clear();
+            partial.due = false;
+            partial.sent_at = None;
+        }
+        while let Some(entry) = self.outstanding.get(partial.point.next())
+            && entry.state == ChunkState::Abandoned
+            && partial.skipped.len() < MAX_SKIPPED
+        {
+            partial.point = partial.point.next();
+            partial.due = true;
+            if let Some(message) = self.queue.get(entry.message)
+                && message.ordered
+            {
+                partial.skip(SkippedStream { stream: message.stream, ssn: message.ssn });
+            }
+        }
+    }
+
+    /// A SACK came that is still below the point (RFC 3758 §3.5 C3): say it again, once a round
+    /// trip.
+    pub(super) fn remind(&mut self, now: Moment) {
+        let round_trip = self.rtt.srtt().map_or(0, nanos);
+        if self.partial.sent_at.is_some_and(|at| at.0 + round_trip <= now.0) {
+            self.partial.due = true;
+        }
+    }
+
+    /// Whether [`Self::take_forward_tsn`] has one.
+    pub(crate) fn forward_tsn_due(&self) -> bool {
+        self.partial.due && self.partial.point.is_at_least(self.outstanding.base())
+    }
+
+    /// The FORWARD-TSN to be sent.
+    pub(crate) fn take_forward_tsn(&mut self, now: Instant, room: usize) -> Option<ForwardTsn> {
+        if !self.forward_tsn_due() || room < CHUNK_LEN + self.partial.skipped.len() * 4 {
+            return None;
+        }
+        let moment = self.moment(now);
+        self.partial.due = false;
+        self.partial.sent_at = Some(moment);
+        self.counters.forward_tsns += 1;
+        // F4: T3-rtx runs as for DATA.
+        self.update_t3(now, false);
+        Some(ForwardTsn {
+            new_cumulative_tsn: self.partial.point,
+            skipped: SmallVec::from_slice(&self.partial.skipped),
+        })
+    }
+}
+
+/// Header and new cumulative TSN (RFC 3758 §3.2).
+const CHUNK_LEN: usize = 8;
+/// What fits the smallest packet of this stack; the rest follows with the next one (C2).
+const MAX_SKIPPED: usize = 50;

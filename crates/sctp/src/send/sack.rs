@@ -1,0 +1,220 @@
+//! What a SACK says (RFC 9260 §6.2.1) and what follows from it. Costs what is newly acknowledged
+//! or newly lost plus the length of the SACK.
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::serial::Tsn;
+use crate::wire::{GapBlock, Sack};
+
+use super::Sender;
+use super::congestion::{Acked, CongestionControl};
+use super::outstanding::{ChunkState, Entry, Loss, Moment};
+
+/// What became of a SACK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SackOutcome {
+    /// Processed. `progress` if it acknowledged something new.
+    Processed { progress: bool },
+    /// Overtaken by a later one.
+    Old,
+    /// Its gap blocks name TSNs that were never sent, or none. Ignored.
+    Nonsense,
+    /// It acknowledges TSNs that were never sent: the two ends do not talk about the same
+    /// association any more.
+    Impossible,
+}
+
+/// Newly acknowledged chunks, summed up.
+#[derive(Debug, Default)]
+struct Newly {
+    bytes: usize,
+    /// The round trip of the last sent of those sent once.
+    sample: Option<(Moment, Tsn)>,
+}
+
+impl Sender {
+    /// Processes a SACK.
+    pub(crate) fn handle_sack(&mut self, now: Instant, sack: &Sack) -> SackOutcome {
+        let base = self.outstanding.base();
+        if base.previous().is_newer_than(sack.cumulative_tsn) {
+            return SackOutcome::Old;
+        }
+        let advance = sack.cumulative_tsn.distance_from(base.previous()) as usize;
+        if advance > self.outstanding.len() {
+            return SackOutcome::Impossible;
+        }
+        let left = self.outstanding.len() - advance;
+        let Some(gaps) = checked_gaps(&sack.gaps, left) else { return SackOutcome::Nonsense };
+
+        let moment = self.moment(now);
+        let in_flight = self.outstanding.flight_bytes();
+        let in_recovery = self.recovery.in_recovery();
+        self.heard = true;
+        self.advertised = sack.a_rwnd as usize;
+        let mut newly = Newly::default();
+        for _ in 0..advance {
+            self.acknowledge_front(moment, &mut newly);
+        }
+        self.acknowledge_gaps(moment, sack.cumulative_tsn, &gaps, &mut newly);
+        if advance > 0 {
+            self.on_cumulative(sack.cumulative_tsn);
+        }
+        if let Some((sent_at, _)) = newly.sample {
+            self.rtt.sample(now, Duration::from_nanos(moment.0.saturating_sub(sent_at.0)));
+        }
+        self.on_duplicates(&sack.duplicates);
+        self.check_reneging();
+        self.detect_losses(now);
+        if newly.bytes > 0 && !in_recovery && !self.recovery.in_recovery() {
+            self.congestion.on_acked(Acked { bytes: newly.bytes, in_flight });
+        }
+        self.advance();
+        self.remind(moment);
+
+        let progress = newly.bytes > 0 || advance > 0;
+        // R3. Gap acknowledgements count: the path works, and RACK finds what is missing.
+        self.update_t3(now, progress);
+        if self.outstanding.flight_bytes() == 0 || self.recovery.in_recovery() {
+            self.recovery.probe.cancel();
+        } else if progress {
+            self.recovery.probe.schedule(moment, self.rtt.srtt(), self.rtt.rttvar());
+        }
+        SackOutcome::Processed { progress }
+    }
+
+    /// The cumulative TSN of a SHUTDOWN (RFC 9260 §9.2): a SACK that says nothing else.
+    pub(crate) fn handle_cumulative(&mut self, now: Instant, cumulative_tsn: Tsn) -> SackOutcome {
+        self.handle_sack(
+            now,
+            &Sack {
+                cumulative_tsn,
+                a_rwnd: u32::try_from(self.advertised).unwrap_or(u32::MAX),
+                gaps: SmallVec::new(),
+                duplicates: SmallVec::new(),
+            },
+        )
+    }
+
+    fn acknowledge_front(&mut self, now: Moment, newly: &mut Newly) {
+        let Some((tsn, entry)) = self.outstanding.pop_front() else { return };
+        match entry.state {
+            ChunkState::InFlight | ChunkState::Lost => {
+                newly.add(tsn, &entry);
+                self.recovery.on_delivered(now, tsn, &entry, self.rtt.min_rtt());
+            }
+            ChunkState::Acked | ChunkState::Abandoned => {}
+        }
+        if let Some(payload) = self.queue.release_tsn(entry.message) {
+            self.retired.push(payload);
+        }
+    }
+
+    fn acknowledge_gaps(
+        &mut self,
+        now: Moment,
+        cumulative: Tsn,
+        gaps: &[GapBlock],
+        newly: &mut Newly,
+    ) {
+        let min_rtt = self.rtt.min_rtt();
+        for gap in gaps {
+            let first = cumulative.plus(u32::from(gap.start));
+            let last = cumulative.plus(u32::from(gap.end));
+            let recovery = &mut self.recovery;
+            self.outstanding.gap_ack(first, last, |tsn, entry| {
+                newly.add(tsn, &entry);
+                recovery.on_delivered(now, tsn, &entry, min_rtt);
+            });
+        }
+    }
+
+    fn on_cumulative(&mut self, acked: Tsn) {
+        self.recovery.on_cumulative(acked);
+        if self.recovery.probe.on_cumulative(acked)
+            && self.recovery.enter(self.outstanding.next_tsn().previous())
+        {
+            self.congestion.on_loss();
+            self.recovery.on_cumulative(acked);
+        }
+    }
+
+    fn on_duplicates(&mut self, duplicates: &[Tsn]) {
+        let next = self.outstanding.next_tsn();
+        for &tsn in duplicates {
+            if self.recovery.on_duplicate(tsn, next) {
+                self.counters.retransmits.spurious += 1;
+            }
+        }
+        if self.recovery.was_spurious() {
+            self.congestion.undo();
+        }
+    }
+
+    /// The receiver names the first missing TSN as received in one SACK and as missing in the next
+    /// one: it gave up what it had only gap-acked (§6.2.1).
+    fn check_reneging(&mut self) {
+        let base = self.outstanding.base();
+        if self.outstanding.get(base).is_some_and(|e| e.state == ChunkState::Acked) {
+            self.outstanding.renege();
+        }
+    }
+
+    /// Marks lost what RACK says is lost, and begins recovery if the network was to blame.
+    pub(super) fn detect_losses(&mut self, now: Instant) {
+        let moment = self.moment(now);
+        self.recovery.reorder_deadline = None;
+        let three_later = self.outstanding.acked_bytes() > 2 * self.packet_size;
+        let window =
+            self.recovery.reordering_window(three_later, self.rtt.min_rtt(), self.rtt.srtt());
+        while let Some((tsn, entry)) = self.outstanding.oldest_in_flight() {
+            match self.recovery.lost_at(tsn, &entry, window) {
+                None => break,
+                Some(at) if moment < at => {
+                    self.recovery.reorder_deadline = Some(at);
+                    break;
+                }
+                Some(_) => self.lose(moment, tsn, &entry),
+            }
+        }
+    }
+
+    fn lose(&mut self, moment: Moment, tsn: Tsn, entry: &Entry) {
+        if entry.loss != Loss::WindowProbe
+            && self.recovery.enter(self.outstanding.next_tsn().previous())
+        {
+            self.congestion.on_loss();
+        }
+        let sendable =
+            self.queue.get(entry.message).is_some_and(|m| m.may_be_sent(moment, entry.sends));
+        if sendable {
+            self.outstanding.mark_lost(tsn, Loss::Fast);
+        } else {
+            self.outstanding.abandon(tsn);
+            self.abandon_message(entry.message, moment);
+        }
+    }
+}
+
+impl Newly {
+    fn add(&mut self, tsn: Tsn, entry: &Entry) {
+        self.bytes += entry.wire_len();
+        let later = self.sample.is_none_or(|(at, last)| {
+            at < entry.sent_at || at == entry.sent_at && tsn.is_newer_than(last)
+        });
+        // Karn's rule, §6.3.1 C5.
+        if entry.sends == 1 && later {
+            self.sample = Some((entry.sent_at, tsn));
+        }
+    }
+}
+
+/// The blocks, each within the `left` TSNs that are outstanding behind the cumulative one; `None`
+/// if one is not. The order does not matter.
+fn checked_gaps(gaps: &[GapBlock], left: usize) -> Option<SmallVec<[GapBlock; 8]>> {
+    gaps.iter()
+        // The TSN right behind the cumulative one is missing by definition.
+        .all(|gap| 2 <= gap.start && gap.start <= gap.end && usize::from(gap.end) <= left)
+        .then(|| SmallVec::from_slice(gaps))
+}
