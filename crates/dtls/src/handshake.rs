@@ -280,10 +280,16 @@ impl Handshake {
                     record
                 }
                 Passed::Record(record) => record,
-                Passed::Repeated => {
-                    self.outward.peer_repeated(now);
-                    continue;
+                Passed::Repeated if self.outward.peer_repeated(now) => {
+                    match self.inward.repeat_hello() {
+                        Ok(record) => record,
+                        Err(reason) => {
+                            self.drops.add(reason);
+                            continue;
+                        }
+                    }
                 }
+                Passed::Repeated => continue,
             };
             if self
                 .engine

@@ -12,7 +12,7 @@ pub struct Limits {
     pub handshake: usize,
     /// Fragments taken in all. A handshake has about ten messages.
     pub fragments: usize,
-    /// Repeated messages acted on in all.
+    /// Repeats of the first ClientHello that the engine is asked to answer again.
     pub duplicates: usize,
     /// Encrypted handshake records passed to the engine in all (the peer's Finished and its repeats).
     pub finished: usize,

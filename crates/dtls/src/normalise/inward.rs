@@ -8,7 +8,7 @@ use super::reassembly::Partial;
 use super::shape;
 use crate::finished;
 use crate::limits::{Limits, MAX_MESSAGE};
-use crate::record::{HEADER_LEN, Header, RecordRef, VERSION};
+use crate::record::{ContentType, HEADER_LEN, Header, RecordRef, VERSION};
 use crate::role::Role;
 use crate::stats::{DropReason, Drops};
 
@@ -46,7 +46,7 @@ pub(crate) enum Passed {
     Message(Vec<u8>),
     /// A record for the engine only.
     Record(Vec<u8>),
-    /// The peer repeats a flight that was answered already: it did not get the answer.
+    /// The peer repeats a flight that is complete here: it did not get the answer.
     Repeated,
 }
 
@@ -174,6 +174,21 @@ impl Inward {
         self.next
     }
 
+    /// The first ClientHello once more, for an engine that answers it again.
+    pub(crate) fn repeat_hello(&mut self) -> Result<Vec<u8>, DropReason> {
+        if self.first_hello.is_empty() {
+            return Err(DropReason::Pointless);
+        }
+        if self.duplicates == self.limits.duplicates {
+            return Err(DropReason::Limit);
+        }
+        self.duplicates += 1;
+        let hello = std::mem::take(&mut self.first_hello);
+        let record = self.record(ContentType::Handshake as u8, &hello);
+        self.first_hello = hello;
+        Ok(record)
+    }
+
     pub(crate) fn last_seen(&self) -> Option<&'static str> {
         self.last_seen.map(MessageType::name)
     }
@@ -202,7 +217,11 @@ impl Inward {
             return Err(DropReason::Limit);
         }
         let Some(ahead) = fragment.sequence.checked_sub(self.next) else {
-            return self.repeated(fragment, out);
+            // Any fragment speaks for its flight: the others may be lost.
+            if out.last() != Some(&Passed::Repeated) {
+                out.push(Passed::Repeated);
+            }
+            return Err(DropReason::Pointless);
         };
         if ahead >= MAX_AHEAD || fragment.sequence >= MAX_MESSAGES {
             return Err(DropReason::Limit);
@@ -270,35 +289,8 @@ impl Inward {
         self.last_seen = Some(kind);
         self.next += 1;
         Some(Ok(Passed::Message(
-            self.record(crate::ContentType::Handshake as u8, &message),
+            self.record(ContentType::Handshake as u8, &message),
         )))
-    }
-
-    fn repeated(
-        &mut self,
-        fragment: &Fragment<'_>,
-        out: &mut Vec<Passed>,
-    ) -> Result<(), DropReason> {
-        // One fragment speaks for its message.
-        if fragment.offset != 0 {
-            return Err(DropReason::Pointless);
-        }
-        if self.duplicates == self.limits.duplicates {
-            return Err(DropReason::Limit);
-        }
-        self.duplicates += 1;
-        let answers_nothing_yet = self.role == Role::Server && self.next == 1;
-        if answers_nothing_yet && fragment.kind == MessageType::CLIENT_HELLO {
-            // The HelloVerifyRequest was lost; the engine has no timer for it.
-            let hello = std::mem::take(&mut self.first_hello);
-            out.push(Passed::Record(
-                self.record(crate::ContentType::Handshake as u8, &hello),
-            ));
-            self.first_hello = hello;
-        } else {
-            out.push(Passed::Repeated);
-        }
-        Ok(())
     }
 
     /// The messages that the peer's role sends in clear text. A HelloRequest asks for nothing that

@@ -166,12 +166,17 @@ impl Outward {
         }
     }
 
-    /// The peer repeats its flight, so it did not get ours: waiting longer helps nobody.
-    pub(crate) fn peer_repeated(&mut self, now: Instant) {
+    /// The peer repeats its flight, so it did not get ours: waiting longer helps nobody. Returns
+    /// whether the engine has to be asked for the answer, because it repeats it only on request.
+    pub(crate) fn peer_repeated(&mut self, now: Instant) -> bool {
         let recent = |at| now.saturating_duration_since(at) < self.first_interval / 2;
-        if self.due.is_some() && !self.last_sent.is_some_and(recent) {
+        if self.last_sent.is_some_and(recent) {
+            return false;
+        }
+        if self.due.is_some() {
             self.release(now);
         }
+        self.flight == Flight::HelloVerifyRequest
     }
 
     /// The path works again after a silence: forget the back-off and try at once.
