@@ -256,13 +256,8 @@ impl PacketBatch {
         }
     }
 
-    /// Takes over a message that is acknowledged or abandoned, to free it in
+    /// Takes over messages that are acknowledged or abandoned, to free them in
     /// [`PacketBatch::clear`].
-    pub(crate) fn retire(&mut self, message: Bytes) {
-        self.retired.push(message);
-    }
-
-    /// [`PacketBatch::retire`] for all that collected between two batches.
     pub(crate) fn retire_all(&mut self, messages: &mut Vec<Bytes>) {
         self.retired.append(messages);
     }
@@ -435,7 +430,7 @@ mod tests {
             batch.note_unqueued(StreamId(1 + (index % 2) as u16), 1132);
             batch.end_packet();
         }
-        batch.retire(Bytes::from(vec![2; 10]));
+        batch.retire_all(&mut vec![Bytes::from(vec![2; 10])]);
         assert_eq!(batch.messages.len(), 1);
         assert_eq!(
             batch.unqueued(),

@@ -276,11 +276,6 @@ impl Inbound {
         }
     }
 
-    /// Whether [`Inbound::poll_sack`] would return one.
-    pub(crate) fn sack_is_due(&self, now: Instant) -> bool {
-        self.ack.is_due(now)
-    }
-
     /// When a held-back SACK becomes due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.ack.deadline()

@@ -204,7 +204,7 @@ mod acknowledging {
         let last = sacks(&mut inbound, now).pop().unwrap();
         assert_eq!(last.a_rwnd, 0);
         let mut released = 0;
-        while !inbound.sack_is_due(now) {
+        while !inbound.ack.is_due(now) {
             let cost = messages.pop().unwrap().cost;
             released += cost;
             inbound.release(cost);

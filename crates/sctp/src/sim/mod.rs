@@ -4,7 +4,8 @@
 //! adds durations to it. Everything random comes from a seed, so that a failing run can be repeated
 //! by its number.
 //!
-//! [`Link`] carries opaque datagrams one way; two of them, [`Duplex`], connect two ends of anything.
+//! [`Link`] carries opaque datagrams one way; two of them, [`Duplex`], connect two ends of anything;
+//! [`Pair`] puts endpoints there, associations or others, and moves them.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -20,5 +21,7 @@
 //! ```
 
 mod link;
+mod pair;
 
 pub use link::{Duplex, Link, LinkConfig, LinkStats, Loss, Reorder, Side};
+pub use pair::{Endpoint, Host, Pair};
