@@ -35,8 +35,8 @@ pub(super) struct CookieJar {
 pub(super) enum CookieError {
     /// Not ours.
     Forged,
-    /// Past its life by so much. The peer's tag in it is good for telling the peer.
-    Stale { by: Duration, peer_tag: u32 },
+    /// Ours, but past its life by so much.
+    Stale(Cookie, Duration),
 }
 
 impl CookieJar {
@@ -83,7 +83,7 @@ impl CookieJar {
         if by.is_zero() {
             Ok(cookie)
         } else {
-            Err(CookieError::Stale { by, peer_tag: cookie.peer.tag })
+            Err(CookieError::Stale(cookie, by))
         }
     }
 }
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(bytes.len(), LEN);
         let at = |millis| epoch + Duration::from_millis(millis);
         assert_eq!(jar.open(at(61_500), &bytes), Ok(cookie()));
-        let late = Err(CookieError::Stale { by: Duration::from_millis(1), peer_tag: 3 });
+        let late = Err(CookieError::Stale(cookie(), Duration::from_millis(1)));
         assert_eq!(jar.open(at(61_501), &bytes), late);
     }
 

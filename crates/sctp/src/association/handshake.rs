@@ -173,15 +173,18 @@ impl Association {
                 self.counters.drops.forged_cookie += 1;
                 return false;
             }
-            Err(CookieError::Stale { by, peer_tag }) => {
+            // §5.2.4 step 3: good after all if it is the one of this association.
+            Err(CookieError::Stale(cookie, _))
+                if cookie.local_tag == self.local_tag
+                    && self.peer.is_some_and(|peer| peer.tag == cookie.peer.tag) =>
+            {
+                cookie
+            }
+            Err(CookieError::Stale(cookie, by)) => {
                 self.counters.drops.stale_cookie += 1;
-                if packet.verification_tag == self.local_tag && self.phase.is_connected() {
-                    // A late copy of the one that was accepted: its sender is past it.
-                    return true;
-                }
                 let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
                 let error = ErrorChunk { causes: vec![Cause::StaleCookie(micros)] };
-                self.queue_reply(peer_tag, Chunk::Error(error));
+                self.queue_reply(cookie.peer.tag, Chunk::Error(error));
                 return false;
             }
         };

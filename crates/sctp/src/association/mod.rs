@@ -13,6 +13,7 @@ mod state;
 mod transmit;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -45,7 +46,6 @@ pub use transmit::Budget;
 /// [`poll_transmit`](Self::poll_transmit) until it returns 0, [`poll_event`](Self::poll_event) until
 /// it returns `None`, and re-arm one timer with [`poll_timeout`](Self::poll_timeout). Extra calls
 /// do nothing, and `now` may stand still but should not go back.
-#[derive(Debug)]
 pub struct Association {
     config: Config,
     limits: Limits,
@@ -434,6 +434,18 @@ impl Association {
     fn inbound_streams(&self) -> u16 {
         let peers = self.peer.map_or(u16::MAX, |peer| peer.outbound_streams);
         self.config.inbound_streams.min(peers)
+    }
+}
+
+impl fmt::Debug for Association {
+    /// Neither keys nor user data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Association")
+            .field("state", &self.state())
+            .field("closed", &self.closed)
+            .field("timeout", &self.poll_timeout())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }
 

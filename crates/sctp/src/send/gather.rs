@@ -107,7 +107,11 @@ impl Sender {
         loop {
             let Some((key, message)) = self.queue.current() else { return Stop::Drained };
             if !message.may_be_sent(now, 0) {
-                self.abandon_message(key, now);
+                if message.cut > 0 {
+                    self.abandon_message(key, now);
+                } else if let Some(message) = self.queue.remove_current() {
+                    self.abandon_unsent(message.stream, message.payload);
+                }
                 continue;
             }
             let window_open = self.outstanding.flight_bytes() < self.congestion.window()

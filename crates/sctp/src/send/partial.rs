@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::serial::Tsn;
+use crate::serial::{StreamId, Tsn};
 use crate::wire::{ForwardTsn, SkippedStream};
 
 use super::outstanding::{ChunkState, Moment};
@@ -49,6 +50,14 @@ impl Partial {
 }
 
 impl Sender {
+    /// Gives up a message nothing of which was sent, and which no one will miss therefore.
+    pub(super) fn abandon_unsent(&mut self, stream: StreamId, payload: Bytes) {
+        add(&mut self.unqueued, stream, payload.len());
+        add(&mut self.abandoned, stream, 1);
+        self.counters.messages_abandoned += 1;
+        self.retired.push(payload);
+    }
+
     /// Gives a message up: all of its fragments, and a TSN for those that have none yet, so that
     /// the peer learns that the rest will not come.
     pub(super) fn abandon_message(&mut self, key: u32, now: Moment) {

@@ -291,6 +291,11 @@ impl SendQueue {
         self.messages.get(self.streams.get(stream)?.head)
     }
 
+    /// Removes the current message, nothing of which was sent.
+    pub(crate) fn remove_current(&mut self) -> Option<Message> {
+        self.remove_head(self.scheduler.current()?)
+    }
+
     /// Removes a stream's first message, nothing of which was sent.
     fn remove_head(&mut self, stream: StreamId) -> Option<Message> {
         let key = self.streams.get(stream)?.head;
