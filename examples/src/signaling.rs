@@ -1,7 +1,7 @@
 //! Offer and answer by HTTP, with all candidates in the description: the shortest signalling there
 //! is.
 
-use peerloom::{PeerConnection, SdpType, SessionDescription};
+use peerloom::{PeerConnection, SessionDescription};
 use std::time::Duration;
 
 use crate::Result;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use peerloom::{
-    AnswerSetup, DataChannelOptions, DtlsRole, Event, PeerConnection, PeerConnectionBuilder,
+    AnswerSetup, DataChannelOptions, Event, PeerConnection, PeerConnectionBuilder,
     SessionDescription,
 };
 use serde_json::{Value, json};
@@ -92,15 +92,20 @@ impl Connections {
 
     /// What the native end says about itself.
     pub(super) async fn stats(&self, id: u64) -> Result<Value, Refusal> {
-        let stats = self.find(id)?.stats().await;
+        let stats = self
+            .find(id)?
+            .stats()
+            .await
+            .map_err(|error| Refusal::Peer(error.into()))?;
+        let role = stats
+            .dtls
+            .role
+            .map(|role| format!("{role:?}").to_lowercase());
         Ok(json!({
             "state": stats.connection,
-            "dtls": stats.dtls.role.map(|role| match role {
-                DtlsRole::Client => "native end is the client",
-                DtlsRole::Server => "native end is the server",
-            }),
+            "dtls": role.map(|role| format!("native end is the {role}")),
             "established": stats.dtls.established,
-            "srtp_profile": stats.dtls.srtp_profile,
+            "srtp_profile": stats.dtls.srtp_profile.map(|profile| format!("{profile:?}")),
             "counters": counters::json(&stats),
         }))
     }

@@ -75,7 +75,7 @@ fn router() -> Router {
 /// Which end is the DTLS client when the native end answers.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Setup {
+pub(super) enum Setup {
     /// The native end.
     #[default]
     Active,

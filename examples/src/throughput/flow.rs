@@ -13,7 +13,11 @@ use super::window::{self, Progress};
 use crate::{Result, counters};
 
 /// Measures one flow.
-pub fn measure(runtime: &Runtime, run: &Run, live: &mut dyn FnMut(Progress)) -> Result<Report> {
+pub(crate) fn measure(
+    runtime: &Runtime,
+    run: &Run,
+    live: &mut dyn FnMut(Progress),
+) -> Result<Report> {
     let pair = runtime.block_on(Pair::new(run))?;
     let meter = Arc::new(Meter::default());
     let receiving = runtime.spawn(receive(pair.receiver.clone(), meter.clone(), run.size));
@@ -21,14 +25,8 @@ pub fn measure(runtime: &Runtime, run: &Run, live: &mut dyn FnMut(Progress)) -> 
     let window = window::measure(&meter, run.window, live);
     meter.stop();
     let whole = meter.counts();
-    let (sender, receiver, so_rcvbuf) = runtime.block_on(async {
-        let (a, b) = (pair.a.stats().await, pair.b.stats().await);
-        (
-            counters::json(&a),
-            counters::json(&b),
-            link::so_rcvbuf(&pair.b).await,
-        )
-    });
+    let (at_a, at_b) =
+        runtime.block_on(async { tokio::try_join!(pair.a.stats(), pair.b.stats()) })?;
     runtime.block_on(async {
         // A sender that waits for room is woken by the closing.
         pair.close().await;
@@ -37,21 +35,21 @@ pub fn measure(runtime: &Runtime, run: &Run, live: &mut dyn FnMut(Progress)) -> 
         let sent = sending.await?;
         if window.sent == 0 { sent } else { Ok(()) }
     })?;
-    let flow = Flow::new(run, &window, &whole, so_rcvbuf);
+    let flow = Flow::new(run, &window, &whole, link::so_rcvbuf(&at_b));
     Ok(Report::new(run, Figures::Flow(flow), window.cpu_s)
-        .with("sender", sender)
-        .with("receiver", receiver))
+        .with("sender", counters::json(&at_a))
+        .with("receiver", counters::json(&at_b)))
 }
 
 /// Counts what arrives until the channel closes.
-pub async fn receive(channel: DataChannel, meter: Arc<Meter>, size: usize) {
+pub(crate) async fn receive(channel: DataChannel, meter: Arc<Meter>, size: usize) {
     while let Some(message) = channel.recv().await {
         meter.received(message.as_bytes(), size);
     }
 }
 
 /// Sends until told to stop.
-pub async fn send(channel: DataChannel, meter: Arc<Meter>, run: Run) -> Result<()> {
+pub(crate) async fn send(channel: DataChannel, meter: Arc<Meter>, run: Run) -> Result<()> {
     let messages = Messages::new(run.size);
     if run.pace == Pace::Events {
         channel.set_buffered_amount_low_threshold(run.low);

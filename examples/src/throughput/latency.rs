@@ -16,7 +16,11 @@ use crate::{Result, host};
 const WARM_UP: usize = 200;
 
 /// Measures `run.rounds` round trips.
-pub fn measure(runtime: &Runtime, run: &Run, live: &mut dyn FnMut(Progress)) -> Result<Report> {
+pub(crate) fn measure(
+    runtime: &Runtime,
+    run: &Run,
+    live: &mut dyn FnMut(Progress),
+) -> Result<Report> {
     live(Progress {
         done: 0.0,
         mb_per_s: 0.0,

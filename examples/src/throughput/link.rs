@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use peerloom::{
     DataChannel, DataChannelOptions, Event, PeerConnection, PeerConnectionBuilder, Reliability,
+    Stats,
 };
 use tokio::time::timeout;
 
@@ -12,20 +13,20 @@ use crate::{Result, signaling};
 
 /// A connected pair; the channel goes from `a` to `b`.
 #[derive(Debug)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// The end that offered and sends.
-    pub a: PeerConnection,
+    pub(crate) a: PeerConnection,
     /// The end that answered and receives.
-    pub b: PeerConnection,
+    pub(crate) b: PeerConnection,
     /// The channel at `a`.
-    pub sender: DataChannel,
+    pub(crate) sender: DataChannel,
     /// The channel at `b`.
-    pub receiver: DataChannel,
+    pub(crate) receiver: DataChannel,
 }
 
 impl Pair {
     /// Builds both ends and connects them.
-    pub async fn new(run: &Run) -> Result<Self> {
+    pub(crate) async fn new(run: &Run) -> Result<Self> {
         let (a, b) = (peer(run).await?, peer(run).await?);
         let (pair, _) = Self::connect(a, b, run).await?;
         Ok(pair)
@@ -33,7 +34,7 @@ impl Pair {
 
     /// Connects two ends. Also the time from creating the offer to the channel being open on both
     /// sides.
-    pub async fn connect(
+    pub(crate) async fn connect(
         a: PeerConnection,
         b: PeerConnection,
         run: &Run,
@@ -62,18 +63,18 @@ impl Pair {
     }
 
     /// Closes both ends and waits until nothing of them runs any more.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         tokio::join!(self.a.close(), self.b.close());
     }
 }
 
 /// One end, not connected yet.
-pub async fn peer(run: &Run) -> Result<PeerConnection> {
+pub(crate) async fn peer(run: &Run) -> Result<PeerConnection> {
     Ok(builder(run).loopback(true).build().await?)
 }
 
 /// A connection as the options ask for.
-pub fn builder(run: &Run) -> PeerConnectionBuilder {
+pub(crate) fn builder(run: &Run) -> PeerConnectionBuilder {
     let room = match run.pace {
         Pace::Limit => run.high,
         // The sender stops by itself, just above `--high`.
@@ -89,7 +90,7 @@ pub fn builder(run: &Run) -> PeerConnectionBuilder {
 }
 
 /// The data channel that the options ask for.
-pub fn options(run: &Run) -> DataChannelOptions {
+pub(crate) fn options(run: &Run) -> DataChannelOptions {
     DataChannelOptions {
         ordered: run.ordered,
         reliability: run
@@ -100,7 +101,7 @@ pub fn options(run: &Run) -> DataChannelOptions {
 }
 
 /// The next channel that the other end opens.
-pub async fn incoming(connection: &PeerConnection) -> Result<DataChannel> {
+pub(crate) async fn incoming(connection: &PeerConnection) -> Result<DataChannel> {
     while let Some(event) = connection.next_event().await {
         if let Event::DataChannel(channel) = event {
             return Ok(channel);
@@ -110,8 +111,7 @@ pub async fn incoming(connection: &PeerConnection) -> Result<DataChannel> {
 }
 
 /// The smallest receive buffer of a connection's sockets, as the system counts it.
-pub async fn so_rcvbuf(connection: &PeerConnection) -> usize {
-    let stats = connection.stats().await;
+pub(crate) fn so_rcvbuf(stats: &Stats) -> usize {
     stats
         .sockets
         .iter()

@@ -13,13 +13,13 @@ const STEPS: u64 = 1_000;
 
 /// The live line; invisible where stderr is no terminal.
 #[derive(Debug)]
-pub struct Line {
+pub(crate) struct Line {
     bar: ProgressBar,
 }
 
 impl Line {
     /// A line with nothing on it yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let style = ProgressStyle::with_template("  {spinner} {bar:24.cyan/dim} {msg}")
             .expect("the template is a constant and correct")
             .progress_chars("━━╌");
@@ -29,14 +29,14 @@ impl Line {
     }
 
     /// What is being measured from now on.
-    pub fn now(&self, what: &str) {
+    pub(crate) fn now(&self, what: &str) {
         self.bar.set_prefix(what.to_owned());
         self.bar.set_position(0);
         self.bar.set_message(what.to_owned());
     }
 
     /// How far it is.
-    pub fn progress(&self, progress: Progress) {
+    pub(crate) fn progress(&self, progress: Progress) {
         self.bar.set_position((progress.done * STEPS as f64) as u64);
         let what = self.bar.prefix();
         if progress.mb_per_s > 0.0 {
@@ -46,12 +46,12 @@ impl Line {
     }
 
     /// Prints a line of results above the live line.
-    pub fn print(&self, text: &str) {
+    pub(crate) fn print(&self, text: &str) {
         self.bar.suspend(|| print(text));
     }
 
     /// Takes the live line away.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
@@ -63,13 +63,13 @@ impl Drop for Line {
 }
 
 /// Prints a line to stdout. A reader that has gone (`| head`) is no error.
-pub fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Prints an error to stderr, with what caused it.
-pub fn error(error: &Error) {
+pub(crate) fn error(error: &Error) {
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "error: {error}");
     let mut cause = error.source();

@@ -17,7 +17,11 @@ use crate::{Result, host};
 const ONE_BY_ONE: usize = 20;
 
 /// Measures single connections, then `run.concurrent` from a common start.
-pub fn measure(runtime: &Runtime, run: &Run, live: &mut dyn FnMut(Progress)) -> Result<Report> {
+pub(crate) fn measure(
+    runtime: &Runtime,
+    run: &Run,
+    live: &mut dyn FnMut(Progress),
+) -> Result<Report> {
     let began = host::cpu_secs();
     let (mut builds, mut opens) = (Vec::new(), Vec::new());
     for done in 0..ONE_BY_ONE {

@@ -64,7 +64,7 @@ const ROWS: [Row; 7] = [
 ];
 
 /// Measures and prints row after row. A row that fails says so and the others follow.
-pub fn print(options: &Options) -> Result<()> {
+pub(crate) fn print(options: &Options) -> Result<()> {
     let base = options.run();
     let runtime = super::runtime(base.workers)?;
     let what = match base.layers {

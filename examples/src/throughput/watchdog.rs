@@ -13,7 +13,7 @@ const GRACE: Duration = Duration::from_secs(45);
 const HUNG: i32 = 3;
 
 /// Ends the process if it still runs when `run` should long be over.
-pub fn start(run: &Run, json: bool) {
+pub(crate) fn start(run: &Run, json: bool) {
     let run = *run;
     std::thread::spawn(move || {
         std::thread::sleep(run.window + GRACE);

@@ -23,7 +23,7 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-pub struct Driver {
+pub(crate) struct Driver {
     child: Child,
     url: String,
     /// Everything that driver and browser write to disk.
@@ -32,7 +32,7 @@ pub struct Driver {
 
 impl Driver {
     /// Starts chromedriver on a free port.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         assert!(
             chromium().is_some(),
             "The browser tests need Chromium. {HOW}"
@@ -75,12 +75,12 @@ impl Driver {
         Self::with_url(driver, format!("http://127.0.0.1:{port}"))
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Where the browser keeps its profile.
-    pub fn profile(&self) -> PathBuf {
+    pub(crate) fn profile(&self) -> PathBuf {
         self.directory.join("profile")
     }
 
@@ -101,7 +101,7 @@ impl Drop for Driver {
 }
 
 /// The browser to drive: `CHROMIUM`, or the first that is installed.
-pub fn chromium() -> Option<String> {
+pub(crate) fn chromium() -> Option<String> {
     if let Ok(path) = env::var("CHROMIUM") {
         return Some(path);
     }

@@ -36,7 +36,7 @@ const FLAGS: [&str; 11] = [
 /// The page of the `browser` example, open in a Chromium of its own.
 ///
 /// Call [`close`](Self::close) at the end; a test that panics before leaves it to the driver's drop.
-pub struct Page {
+pub(crate) struct Page {
     client: Client,
     server: JoinHandle<()>,
     /// Ends the browser, so it is dropped before the next test may start one.
@@ -49,7 +49,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 impl Page {
     /// Starts the server, the driver and the browser, and opens the page.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let turn = TURN.lock().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -87,15 +87,14 @@ impl Page {
 
     /// Runs the body of an async JavaScript function, with `a` for its argument, and returns what
     /// it returns. Panics with its error.
-    pub async fn run(&self, body: &str, argument: Value) -> Value {
-        match self.attempt(body, argument).await {
-            Ok(value) => value,
-            Err(error) => panic!("in the page: {error}\n{body}"),
-        }
+    pub(crate) async fn run(&self, body: &str, argument: Value) -> Value {
+        self.attempt(body, argument)
+            .await
+            .unwrap_or_else(|error| panic!("in the page: {error}\n{body}"))
     }
 
     /// The same, for what may fail.
-    pub async fn attempt(&self, body: &str, argument: Value) -> Result<Value, String> {
+    pub(crate) async fn attempt(&self, body: &str, argument: Value) -> Result<Value, String> {
         let script = format!(
             "const [a, done] = arguments;
              (async () => {{ {body} }})().then(
@@ -107,24 +106,19 @@ impl Page {
             .execute_async(&script, vec![argument])
             .await
             .map_err(|error| error.to_string())?;
-        match answer["error"].take() {
-            Value::String(error) => Err(error),
-            _ => Ok(answer["value"].take()),
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["value"].take()),
         }
     }
 
     /// Connects as `window.peerloom.connect` describes.
-    pub async fn connect(&self, options: Value) -> Value {
+    pub(crate) async fn connect(&self, options: Value) -> Value {
         self.run("return peerloom.connect(a)", options).await
     }
 
-    /// A picture of the page, as PNG.
-    pub async fn screenshot(&self) -> Vec<u8> {
-        self.client.screenshot().await.unwrap()
-    }
-
     /// Ends the browser, the driver and the server.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         self.client.close().await.unwrap();
         self.server.abort();
         drop(self.driver);

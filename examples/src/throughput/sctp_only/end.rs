@@ -163,7 +163,8 @@ impl End {
                     self.association.release(now, message.cost);
                 }
                 Event::Closed(reason) => return Err(reason.to_string().into()),
-                _ => {}
+                // What else happens shows in the counts.
+                Event::Restarted | Event::Abandoned { .. } | _ => {}
             }
         }
         Ok(())

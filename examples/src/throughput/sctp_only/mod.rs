@@ -19,7 +19,11 @@ use end::{End, Part};
 use udp::Socket;
 
 /// Measures one flow between two associations.
-pub fn measure(runtime: &Runtime, run: &Run, live: &mut dyn FnMut(Progress)) -> Result<Report> {
+pub(crate) fn measure(
+    runtime: &Runtime,
+    run: &Run,
+    live: &mut dyn FnMut(Progress),
+) -> Result<Report> {
     let meter = Arc::new(Meter::default());
     let (sender, receiver) = runtime.block_on(async {
         let (a, b) = (Socket::bind(run.sockbuf)?, Socket::bind(run.sockbuf)?);
