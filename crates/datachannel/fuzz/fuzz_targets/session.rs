@@ -45,10 +45,12 @@ struct World {
     batch: PacketBatch,
     keys: Vec<ChannelKey>,
     alive: HashMap<ChannelKey, bool>,
+    connected: bool,
     is_over: bool,
 }
 
-fuzz_target!(|calls: Vec<Call>| {
+fuzz_target!(|input: (bool, Vec<Call>)| {
+    let (is_connected, calls) = input;
     let now = Instant::now();
     let mut config = SessionConfig { max_message_size: 2000, ..SessionConfig::default() };
     config.limits.refused_streams = 4;
@@ -68,8 +70,13 @@ fuzz_target!(|calls: Vec<Call>| {
         batch: PacketBatch::new(),
         keys: Vec::new(),
         alive: HashMap::new(),
+        connected: false,
         is_over: false,
     };
+    if is_connected {
+        world.exchange(0);
+        assert!(world.connected);
+    }
     for call in calls.into_iter().take(200) {
         world.call(call);
     }
@@ -176,7 +183,7 @@ impl World {
                 SessionEvent::Opened(key)
                 | SessionEvent::Assigned { key, .. }
                 | SessionEvent::Closing(key) => assert_eq!(self.alive.get(&key), Some(&true)),
-                SessionEvent::Connected => {}
+                SessionEvent::Connected => self.connected = true,
             }
         }
         while let Some(event) = self.peer.poll_event() {
