@@ -107,6 +107,6 @@ mod tests {
             at.push((now - start).as_millis());
             backoff.sent(now, ms(60), ms(500));
         }
-        assert_eq!(at, [0, 60, 150, 285, 487, 790, 1246, 1746, 2246]);
+        assert_eq!(at, [0, 60, 150, 285, 487, 791, 1246, 1746, 2246]);
     }
 }

@@ -70,9 +70,9 @@ impl Consent {
         self.next_check() <= now
     }
 
-    /// Makes a check due at once.
-    pub(crate) fn probe(&mut self, now: Instant) {
-        self.liveness_at = now;
+    /// Makes a check due at `at`, if none is before.
+    pub(crate) fn probe(&mut self, at: Instant) {
+        self.liveness_at = self.liveness_at.min(at);
     }
 
     /// A check was sent.

@@ -53,7 +53,7 @@ pub enum Event {
     ConnectionState(State),
     /// Send to this pair from now on. The first comes as soon as any pair is valid, in either
     /// role (RFC 8445 §12.1), later ones with the nomination or after the path has moved.
-    Selected(SelectedPair),
+    Selected(Box<SelectedPair>),
     /// Something authenticated was heard on the selected pair after at least two liveness checks
     /// had gone unanswered, or the path has moved: whoever backed off may retransmit at once.
     Resumed,

@@ -65,6 +65,8 @@ pub(crate) struct Nominating {
 pub(crate) struct Challenge {
     pub(crate) pair: PairId,
     pub(crate) until: Instant,
+    /// Between two checks on the selected pair until then.
+    pub(crate) pace: Duration,
 }
 
 /// Why nothing is selected.

@@ -76,7 +76,15 @@ impl Agent {
         let Some(selected) = &self.current.selected else {
             return self.select(now, id, nominated);
         };
-        let better = pair.priority > self.current.list.pair(selected.pair).priority;
+        let old = self.current.list.pair(selected.pair);
+        // A remote that nominates everything means the best (RFC 5245 §8.1.1.2); one that has
+        // stopped nominating the old pair means the new one.
+        let moved = match (pair.nominated_at, old.nominated_at) {
+            (Some(new), Some(old)) => new >= old + MOVED,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let better = pair.priority > old.priority;
         let settled = selected.nominated || self.current.nominating.is_some();
         if selected.pair == id {
             if nominated && !selected.nominated {
@@ -84,8 +92,7 @@ impl Agent {
             }
         } else if !settled && (nominated || better) {
             self.select(now, id, nominated);
-        } else if self.role == Role::Controlled && nominated && (better || !selected.nominated) {
-            // A remote that nominates everything means the best (RFC 5245 §8.1.1.2).
+        } else if self.role == Role::Controlled && nominated && (better || moved) {
             self.select(now, id, true);
         } else if settled {
             let silent = selected.consent.is_disconnected();
@@ -105,7 +112,10 @@ impl Agent {
         } else {
             let last_answer = self.current.list.pair(id).last_answer.unwrap_or(now);
             let consent = Consent::new(now, last_answer, &self.config, &mut self.rng);
-            let old = self.selected_mut().map(|s| s.consent.is_silent());
+            // Before a nomination pairs change without a loss.
+            let moved = self
+                .selected_mut()
+                .is_some_and(|s| s.nominated || s.consent.is_silent());
             self.current.selected = Some(Selected {
                 pair: id,
                 nominated,
@@ -113,8 +123,9 @@ impl Agent {
             });
             self.current.challenge = None;
             self.selected_changes += 1;
-            self.events.extend(self.selected().map(Event::Selected));
-            if old == Some(true) {
+            self.events
+                .extend(self.selected().map(|pair| Event::Selected(Box::new(pair))));
+            if moved {
                 self.resumed();
             }
             if let Some(previous) = &mut self.previous {
@@ -147,7 +158,12 @@ impl Agent {
             now + patience
         };
         selected.consent.probe(now);
-        self.current.challenge = Some(Challenge { pair: id, until });
+        let pace = patience / 4;
+        self.current.challenge = Some(Challenge {
+            pair: id,
+            until,
+            pace,
+        });
     }
 
     fn decide_challenge(&mut self, now: Instant) {
@@ -171,7 +187,6 @@ impl Agent {
                 backoff,
             });
         }
-        self.resumed();
     }
 
     /// The controlling agent nominates the selected pair when no better one is in sight.
@@ -277,9 +292,12 @@ impl Agent {
     }
 }
 
-/// Bounds of the time that the selected pair has to answer a challenge: three round trips.
-const MIN_PATIENCE: Duration = Duration::from_millis(200);
-const MAX_PATIENCE: Duration = Duration::from_secs(1);
+/// Bounds of the time that the selected pair has to answer a challenge: three round trips, four
+/// checks.
+const MIN_PATIENCE: Duration = Duration::from_millis(500);
+const MAX_PATIENCE: Duration = Duration::from_millis(1500);
+/// So much later than the last on the selected pair, a nomination is meant.
+const MOVED: Duration = Duration::from_secs(1);
 /// A challenger has answered this recently, or it is none.
 const CHALLENGER_FRESH: Duration = Duration::from_secs(5);
 /// After a restart the remote may still send on the old pair for as long as its packets are under

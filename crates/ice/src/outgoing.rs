@@ -72,6 +72,9 @@ impl Agent {
                 return None;
             }
             selected.consent.sent(now, config, &mut self.rng);
+            if let Some(challenge) = &self.current.challenge {
+                selected.consent.probe(now + challenge.pace);
+            }
             let (id, nominated) = (selected.pair, selected.nominated);
             self.current
                 .list

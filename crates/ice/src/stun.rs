@@ -365,3 +365,162 @@ const KNOWN: [u16; 6] = [
     ATTR_PRIORITY.0,
     ATTR_USE_CANDIDATE.0,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    const PWD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
+    /// RFC 5769 §2.1, §2.2, §2.3: a request with spaces as padding, IPv4 and IPv6 responses.
+    const REQUEST: &str = "000100582112a442b7e7a701bc34d686fa87dfae802200105354554e207465737420\
+        636c69656e74002400046e0001ff80290008932ff9b151263b36000600096576746a3a68367659202020000800\
+        149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a280280004e57a3bcf";
+    const RESPONSE_V4: &str = "0101003c2112a442b7e7a701bc34d686fa87dfae8022000b7465737420766563746f\
+        7220002000080001a147e112a643000800142b91f599fd9e90c38c7489f92af9ba53f06be7d780280004c07d4c\
+        96";
+    const RESPONSE_V6: &str = "010100482112a442b7e7a701bc34d686fa87dfae8022000b7465737420766563746f\
+        7220002000140002a1470113a9faa5d3f179bc25f4b5bed2b9d900080014a382954e4be67bf11784c97c8292c2\
+        75bfe3ed4180280004c8fb0b4c";
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: String = text.split_ascii_whitespace().collect();
+        let byte = |i: usize| u8::from_str_radix(&digits[i..i + 2], 16).unwrap();
+        (0..digits.len()).step_by(2).map(byte).collect()
+    }
+
+    fn unverified(bytes: &[u8]) -> Unverified<'_> {
+        Unverified::new(bytes, 1280).unwrap()
+    }
+
+    /// Protects interoperability at the level of bytes: what the RFC's authors computed verifies.
+    #[test]
+    fn rfc_5769_vectors() {
+        let request = hex(REQUEST);
+        let message = unverified(&request);
+        assert_eq!(message.username(), Ok((&b"evtj"[..], &b"h6vY"[..])));
+        assert_eq!(local_ufrag(&request), Some(&b"evtj"[..]));
+        let expected = Request {
+            priority: 0x6e00_01ff,
+            role: Role::Controlled,
+            tie_breaker: 0x932f_f9b1_5126_3b36,
+            use_candidate: false,
+        };
+        assert_eq!(message.request(PWD), Ok(expected));
+        assert_eq!(
+            message.request("VOkJxbRl1RmTxUk/WvJxBu"),
+            Err(Ignored::BadIntegrity)
+        );
+
+        let response = hex(RESPONSE_V4);
+        let mapped = "192.0.2.1:32853".parse().unwrap();
+        let response = unverified(&response);
+        assert_eq!(response.class, Class::Success);
+        assert_eq!(response.transaction, message.transaction);
+        assert_eq!(
+            response.response(Some(PWD)),
+            Ok(Response::Success { mapped })
+        );
+
+        let mapped = "[2001:db8:1234:5678:11:2233:4455:6677]:32853"
+            .parse()
+            .unwrap();
+        let response = hex(RESPONSE_V6);
+        let response = unverified(&response).response(Some(PWD));
+        assert_eq!(response, Ok(Response::Success { mapped }));
+    }
+
+    /// Protects interoperability with browsers: every message of three real sessions has the
+    /// form that is demanded, up to the integrity (their passwords were not recorded), DTLS in
+    /// STUN included.
+    #[test]
+    fn browsers_messages_are_understood() {
+        let captures = [
+            include_str!("../tests/data/stun-chromium-156.hex"),
+            include_str!("../tests/data/stun-chromium-156-dtls-in-stun.hex"),
+            include_str!("../tests/data/stun-firefox-153.hex"),
+        ];
+        for line in captures.iter().flat_map(|c| c.lines()) {
+            let bytes = hex(line);
+            assert!(is_stun(&bytes));
+            let message = unverified(&bytes);
+            let result = match message.class {
+                Class::Request => {
+                    assert!(local_ufrag(&bytes).is_some_and(|u| u.len() >= 4));
+                    message.request(PWD).map(|_| ())
+                }
+                Class::Success | Class::Error => message.response(Some(PWD)).map(|_| ()),
+            };
+            // The fingerprint is right, or the error would be another.
+            assert_eq!(result, Err(Ignored::BadIntegrity), "{line}");
+            if message.class == Class::Success {
+                assert!(matches!(
+                    message.response(None),
+                    Ok(Response::Success { .. })
+                ));
+            }
+        }
+    }
+
+    /// What we send is what we read, for both roles, families and kinds of answer.
+    #[test]
+    fn own_messages_round_trip() {
+        let mut rng = StdRng::seed_from_u64(1);
+        for (role, use_candidate) in [(Role::Controlling, true), (Role::Controlled, false)] {
+            let transaction = TransactionId::random(&mut rng);
+            let check = Check {
+                transaction,
+                username: "abcd:efgh",
+                pwd: PWD,
+                priority: 7,
+                role,
+                tie_breaker: u64::MAX - 1,
+                use_candidate,
+            };
+            let bytes = encode_check(&check);
+            let message = unverified(&bytes);
+            let expected = Request {
+                priority: 7,
+                role,
+                tie_breaker: u64::MAX - 1,
+                use_candidate,
+            };
+            assert_eq!(message.request(PWD), Ok(expected));
+            assert_eq!(message.transaction, transaction);
+            for mapped in ["192.0.2.1:1", "[2001:db8::1]:65535"] {
+                let mapped = mapped.parse().unwrap();
+                let bytes = encode_success(transaction, mapped, PWD);
+                let response = unverified(&bytes).response(Some(PWD));
+                assert_eq!(response, Ok(Response::Success { mapped }));
+            }
+            let bytes = encode_role_conflict(transaction, PWD);
+            let response = unverified(&bytes).response(Some(PWD));
+            assert_eq!(response, Ok(Response::RoleConflict));
+        }
+    }
+
+    /// The codec reads an IPv4 address with an IPv6 family as some other address.
+    #[test]
+    fn mapped_address_of_the_wrong_length_is_refused() {
+        for (family, len) in [(1, 16), (2, 4), (2, 15), (3, 4), (1, 0)] {
+            let mut message = message(BINDING_SUCCESS, TransactionId([1; 12]));
+            let value = [&[0, family, 1, 1][..], &[1; 16][..len]].concat();
+            message.add(ATTR_XORMAPPED_ADDRESS, &value);
+            let bytes = seal(message, Some(PWD));
+            let response = unverified(&bytes).response(Some(PWD));
+            assert_eq!(response, Err(Ignored::BadAttribute), "{family} {len}");
+        }
+    }
+
+    /// An integrity of another length than 20 must neither pass nor panic.
+    #[test]
+    fn integrity_of_any_length_does_not_panic() {
+        for len in 0..64 {
+            let mut message = message(BINDING_REQUEST, TransactionId([1; 12]));
+            message.add(ATTR_MESSAGE_INTEGRITY, &vec![0; len]);
+            message.add(ATTR_USERNAME, b"a:b");
+            let result = unverified(&message.raw).request(PWD);
+            assert_eq!(result, Err(Ignored::BadIntegrity));
+        }
+    }
+}
