@@ -29,6 +29,7 @@ pub(crate) struct Outward {
     /// Send the next repeat at once: its time came when there was none.
     overdue: bool,
     due: Option<Instant>,
+    /// When the flight was last sent or asked for.
     last_sent: Option<Instant>,
     first_interval: Duration,
     longest_interval: Duration,
@@ -173,6 +174,8 @@ impl Outward {
         if self.last_sent.is_some_and(recent) {
             return false;
         }
+        // Also when there is nothing to send yet: one answer for a burst of repeats.
+        self.last_sent = Some(now);
         if self.due.is_some() {
             self.release(now);
         }
