@@ -133,7 +133,7 @@ impl Driver {
                         .push(Queued::Plain(PeerEvent::IceCandidate(None)));
                 }
                 Event::ConnectionState(state) => self.handle_ice_state(state),
-                Event::Selected(pair) => self.select(pair)?,
+                Event::Selected(pair) => self.select(*pair)?,
                 Event::Resumed => {
                     self.dtls.path_resumed(now);
                     self.with_session(|session| session.path_resumed(now))?;
