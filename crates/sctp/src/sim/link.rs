@@ -105,7 +105,8 @@ pub enum Loss {
     None,
     /// Each with this probability.
     Random(f64),
-    /// Gilbert-Elliott: a good and a bad state, drawn anew for every datagram.
+    /// Gilbert-Elliott: a good and a bad state, drawn anew for every datagram, and for every
+    /// 10 ms without one: bursts are the path's, and end though nobody sends.
     GilbertElliott {
         /// Probability of turning bad.
         to_bad: f64,
@@ -190,6 +191,7 @@ pub struct Link {
     busy_until: Option<Instant>,
     latest_arrival: Option<Instant>,
     in_bad_state: bool,
+    last_draw: Option<Instant>,
     down: bool,
     next_number: u64,
     departed: u64,
@@ -208,6 +210,7 @@ impl Link {
             busy_until: None,
             latest_arrival: None,
             in_bad_state: false,
+            last_draw: None,
             down: false,
             next_number: 0,
             departed: 0,
@@ -233,7 +236,7 @@ impl Link {
             self.stats.overflowed += 1;
             return;
         };
-        if self.down || self.loses() {
+        if self.down || self.loses(now) {
             self.stats.lost += 1;
             return;
         }
@@ -330,7 +333,7 @@ impl Link {
         Some(departure)
     }
 
-    fn loses(&mut self) -> bool {
+    fn loses(&mut self, now: Instant) -> bool {
         match self.config.loss {
             Loss::None => false,
             Loss::Random(probability) => self.chance(probability),
@@ -339,8 +342,15 @@ impl Link {
                 to_good,
                 loss_in_bad,
             } => {
-                let turn = if self.in_bad_state { to_good } else { to_bad };
-                self.in_bad_state ^= self.chance(turn);
+                let idle = self
+                    .last_draw
+                    .replace(now)
+                    .map_or(Duration::ZERO, |last| now - last);
+                let draws = 1 + idle.as_millis() / IDLE_DRAW.as_millis();
+                for _ in 0..draws.min(MAX_DRAWS) {
+                    let turn = if self.in_bad_state { to_good } else { to_bad };
+                    self.in_bad_state ^= self.chance(turn);
+                }
                 self.in_bad_state && self.chance(loss_in_bad)
             }
         }
@@ -471,6 +481,10 @@ struct Held {
     until: Instant,
     datagram: Vec<u8>,
 }
+
+/// See [`Loss::GilbertElliott`]; after a second the state is as good as new.
+const IDLE_DRAW: Duration = Duration::from_millis(10);
+const MAX_DRAWS: u128 = 100;
 
 /// Keep a link, its conditions and the other direction from drawing the same numbers.
 const ADVERSE_SALT: u64 = 0x5ca1_ab1e_0000_0001;
