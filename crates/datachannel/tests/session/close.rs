@@ -85,7 +85,7 @@ fn a_closing_channel_refuses_messages_and_a_second_close_does_nothing() {
 fn close_with_data_queued_at_five_percent_loss_delivers_everything_first() {
     for seed in 0..20 {
         let mut net = Net::connected(seed);
-        net.link.loss_percent = 5;
+        net.link.set_loss(0.05);
         let (ours, theirs) = open_both(&mut net);
         for n in 0..200u16 {
             let mut message = vec![0; 3000];
@@ -139,7 +139,7 @@ fn an_id_is_reused_only_after_the_reset_completed() {
 fn ids_survive_many_uses_over_a_lossy_link() {
     for seed in 0..10 {
         let mut net = Net::connected(seed);
-        net.link.loss_percent = 10;
+        net.link.set_loss(0.1);
         for round in 0..20u8 {
             let ours = net.a.open(net.now, labelled("round"));
             for n in 0..5 {
@@ -331,10 +331,40 @@ fn the_end_of_the_association_closes_every_channel() {
     ));
 }
 
+/// RFC 9260 §5.2.4.1: the peer knows nothing of our channels any more. What both applications agreed
+/// on outside the association still holds.
+#[test]
+fn a_restart_of_the_peer_closes_in_band_channels_and_keeps_negotiated_ones() {
+    let mut net = Net::with_raw_peer(SessionConfig::default());
+    let agreed = net.a.open(net.now, negotiated(9));
+    let in_band = net.a.open(net.now, labelled("in-band"));
+    let closing = net.a.open(net.now, negotiated(11));
+    net.b.send_raw(net.now, 0, 50, &[2]);
+    net.run_for(SECOND);
+    net.a.session().close(net.now, closing);
+    net.run_for(SECOND);
+    net.restart_raw_peer();
+    net.run_for(5 * SECOND);
+    assert_eq!(net.a.closed(in_band), Some(ChannelCloseReason::Restarted));
+    assert_eq!(net.a.closed(closing), Some(ChannelCloseReason::Local));
+    assert_eq!(
+        net.a.session().channel_state(agreed),
+        Some(ChannelState::Open)
+    );
+    assert_eq!(net.a.session().channels(), 1);
+    net.a.send(net.now, agreed, b"hello again");
+    net.b.send_raw(net.now, 9, 51, b"hello again");
+    let again = net.a.open(net.now, labelled("again"));
+    net.run_for(SECOND);
+    assert_eq!(net.a.session().id(again), Some(0));
+    assert_eq!(net.a.messages(agreed).len(), 1);
+    assert_eq!(net.b.raw_messages().len(), 2);
+}
+
 #[test]
 fn a_shutdown_delivers_what_was_queued_first() {
     let mut net = Net::connected(9);
-    net.link.loss_percent = 5;
+    net.link.set_loss(0.05);
     let (ours, theirs) = open_both(&mut net);
     for n in 0..100u8 {
         net.a.send(net.now, ours, &[n; 2000]);

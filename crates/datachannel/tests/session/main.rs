@@ -7,6 +7,7 @@
     reason = "helpers of tests stop the test, and look for one kind of event"
 )]
 
+mod adverse;
 mod close;
 mod hostile;
 mod limits;

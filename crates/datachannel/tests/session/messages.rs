@@ -333,12 +333,12 @@ fn abandoned_messages_are_counted_by_channel() {
     let ours = net.a.open(net.now, options);
     net.run_until(SECOND, |net| net.a.opened(ours));
     let (theirs, ..) = net.b.incoming().remove(0);
-    net.link.loss_percent = 20;
+    net.link.set_loss(0.2);
     for n in 0..200u8 {
         net.a.send(net.now, ours, &[n; 1000]);
         net.run_for(SECOND / 50);
     }
-    net.link.loss_percent = 0;
+    net.link.set_loss(0.0);
     net.run_for(20 * SECOND);
     let received: Vec<u8> = net.b.messages(theirs).iter().map(|(_, p)| p[0]).collect();
     assert!(received.is_sorted() && received.len() < 200 && received.len() > 100);

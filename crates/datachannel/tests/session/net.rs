@@ -1,10 +1,10 @@
 //! Two ends and the link between them. Each end is a [`Session`] or a bare [`Association`]: a peer
 //! that can send any bytes with any PPID on any stream.
 
-use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use peerloom_datachannel::sctp::sim::{Duplex, LinkConfig, Loss, Side};
 use peerloom_datachannel::sctp::{
     self, Association, Budget, Event, OutgoingMessage, Packet, PacketBatch, Ppid, StreamId,
     serial::ReconfigSeq, wire,
@@ -41,28 +41,16 @@ enum Core {
 }
 
 pub(crate) struct Link {
-    pub(crate) delay: Duration,
-    pub(crate) loss_percent: u64,
+    path: Duplex,
     pub(crate) lose: Option<Box<Lose>>,
-    pub(crate) packets: u64,
     /// Number of the first RE-CONFIG request of `b` (RFC 6525 §4.1).
     pub(crate) first_request_of_b: ReconfigSeq,
     /// The verification tag of packets to `a`.
     tag_of_a: u32,
-    random: u64,
-    flights: BinaryHeap<Flight>,
 }
 
 /// Whether to lose a packet; the flag says whether `a` sent it.
 type Lose = dyn FnMut(bool, &Packet<'_>) -> bool;
-
-#[derive(PartialEq, Eq)]
-struct Flight {
-    at: Instant,
-    number: u64,
-    to_b: bool,
-    bytes: Vec<u8>,
-}
 
 impl Net {
     /// Two sessions; `a` is the DTLS client. Not connected.
@@ -103,14 +91,10 @@ impl Net {
             unqueued: Vec::new(),
         };
         let link = Link {
-            delay: Duration::from_millis(20),
-            loss_percent: 0,
+            path: Duplex::new(&LinkConfig::with_rtt(RTT), seed),
             lose: None,
-            packets: 0,
             first_request_of_b: ReconfigSeq(0),
             tag_of_a: 0,
-            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-            flights: BinaryHeap::new(),
         };
         Self {
             now,
@@ -133,6 +117,15 @@ impl Net {
         for end in [&self.a, &self.b] {
             assert!(end.is_connected(), "{:?} {:?}", end.events, end.raw_events);
         }
+    }
+
+    /// The peer forgets everything and connects anew (RFC 9260 §5.2.4.1).
+    pub(crate) fn restart_raw_peer(&mut self) {
+        let limits = sctp::Limits::default();
+        let mut b = Association::new(raw_config(), limits, seed32(1, 2), self.now);
+        b.connect(self.now);
+        self.b.core = Core::Raw(b);
+        self.b.raw_events.clear();
     }
 
     /// Hands `a` a packet that `b` did not send.
@@ -169,39 +162,27 @@ impl Net {
     fn run(&mut self, end: Instant, mut done: impl FnMut(&Net) -> bool) -> bool {
         loop {
             self.a
-                .exchange(self.now, &mut self.batch, &mut self.link, true);
+                .exchange(self.now, &mut self.batch, &mut self.link, Side::A);
             self.b
-                .exchange(self.now, &mut self.batch, &mut self.link, false);
+                .exchange(self.now, &mut self.batch, &mut self.link, Side::B);
             if done(self) {
                 return true;
             }
-            let arrival = self.link.flights.peek().map(|flight| flight.at);
-            let timeout = self
-                .a
-                .poll_timeout()
-                .into_iter()
-                .chain(self.b.poll_timeout())
-                .min();
-            let Some(next) = arrival
-                .into_iter()
-                .chain(timeout)
-                .min()
-                .filter(|at| *at <= end)
-            else {
+            let next = [
+                self.a.poll_timeout(),
+                self.b.poll_timeout(),
+                self.link.path.poll_timeout(),
+            ];
+            let next = next.into_iter().flatten().min();
+            let Some(next) = next.filter(|at| *at <= end) else {
                 return false;
             };
             self.now = self.now.max(next);
-            while let Some(flight) = self.link.flights.pop() {
-                if flight.at > self.now {
-                    self.link.flights.push(flight);
-                    break;
-                }
-                let end = if flight.to_b {
-                    &mut self.b
-                } else {
-                    &mut self.a
-                };
-                end.handle_packet(self.now, &flight.bytes);
+            while let Some(datagram) = self.link.path.receive(self.now, Side::A) {
+                self.a.handle_datagram(self.now, &datagram);
+            }
+            while let Some(datagram) = self.link.path.receive(self.now, Side::B) {
+                self.b.handle_datagram(self.now, &datagram);
             }
             self.a.handle_timeout(self.now);
             self.b.handle_timeout(self.now);
@@ -345,7 +326,7 @@ impl End {
             .collect()
     }
 
-    fn exchange(&mut self, now: Instant, batch: &mut PacketBatch, link: &mut Link, is_a: bool) {
+    fn exchange(&mut self, now: Instant, batch: &mut PacketBatch, link: &mut Link, side: Side) {
         let budget = Budget {
             packets: 64,
             bytes: 64 << 10,
@@ -367,7 +348,7 @@ impl End {
             for index in 0..batch.len() {
                 let mut bytes = vec![0; batch.encoded_len(index)];
                 batch.encode(index, &mut bytes);
-                link.carry(now, is_a, bytes);
+                link.carry(now, side, &bytes);
             }
         }
         self.take_events(now);
@@ -398,8 +379,11 @@ impl End {
         }
     }
 
-    fn handle_packet(&mut self, now: Instant, bytes: &[u8]) {
-        let packet = Packet::decode(bytes).unwrap();
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        // The link corrupts some.
+        let Ok(packet) = Packet::decode(datagram) else {
+            return;
+        };
         match &mut self.core {
             Core::Session(session) => session.handle_packet(now, &packet),
             Core::Raw(association) => association.handle_packet(now, &packet),
@@ -432,13 +416,22 @@ impl End {
 }
 
 impl Link {
-    fn carry(&mut self, now: Instant, from_a: bool, bytes: Vec<u8>) {
-        self.packets += 1;
-        // xorshift64: the same seed loses the same packets.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let packet = Packet::decode(&bytes).unwrap();
+    pub(crate) fn set(&mut self, config: &LinkConfig) {
+        for side in [Side::A, Side::B] {
+            self.path.from_mut(side).set_config(config.clone());
+        }
+    }
+
+    pub(crate) fn set_loss(&mut self, share: f64) {
+        self.set(&LinkConfig {
+            loss: Loss::Random(share),
+            ..LinkConfig::with_rtt(RTT)
+        });
+    }
+
+    fn carry(&mut self, now: Instant, from: Side, bytes: &[u8]) {
+        let packet = Packet::decode(bytes).unwrap();
+        let from_a = from == Side::A;
         if !from_a {
             if let [wire::Chunk::Init(init) | wire::Chunk::InitAck(init), ..] = &packet.chunks[..] {
                 self.first_request_of_b = ReconfigSeq(init.initial_tsn.0);
@@ -447,32 +440,9 @@ impl Link {
                 self.tag_of_a = packet.verification_tag;
             }
         }
-        if self.random % 100 < self.loss_percent
-            || self.lose.as_mut().is_some_and(|lose| lose(from_a, &packet))
-        {
-            return;
+        if !self.lose.as_mut().is_some_and(|lose| lose(from_a, &packet)) {
+            self.path.send(now, from, bytes);
         }
-        drop(packet);
-        let (at, number) = (now + self.delay, self.packets);
-        self.flights.push(Flight {
-            at,
-            number,
-            to_b: from_a,
-            bytes,
-        });
-    }
-}
-
-impl Ord for Flight {
-    /// The earliest is the greatest, for the heap.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Flight {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -497,6 +467,9 @@ pub(crate) fn negotiated(id: u16) -> ChannelOptions {
         ..ChannelOptions::default()
     }
 }
+
+/// Of a link that was not set otherwise.
+const RTT: Duration = Duration::from_millis(40);
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 

@@ -206,7 +206,7 @@ fn channels_wait_for_the_role() {
 #[test]
 fn simultaneous_opens_do_not_collide() {
     let mut net = Net::connected(6);
-    net.link.loss_percent = 5;
+    net.link.set_loss(0.05);
     let ours: Vec<_> = (0..50)
         .map(|n| net.a.open(net.now, labelled(&format!("a{n}"))))
         .collect();
