@@ -1,6 +1,6 @@
 //! The agent's verbs. What they do is in `signalling`, `incoming`, `outgoing` and `nomination`.
 
-use crate::address::is_dialable;
+use crate::address::{canonical, is_dialable};
 use crate::candidate::Candidate;
 use crate::checklist::PairId;
 use crate::config::AgentConfig;
@@ -154,6 +154,7 @@ impl Agent {
     /// A STUN server, resolved. Asked through every socket of its address family. False when the
     /// address cannot be dialled, is known, or the limit is reached.
     pub fn add_stun_server(&mut self, now: Instant, server: SocketAddr) -> bool {
+        let server = canonical(server);
         let servers = self.gathering.servers();
         let room = servers.len() < self.config.limits.stun_servers;
         if !is_dialable(server) || servers.contains(&server) || !room {
@@ -195,7 +196,8 @@ impl Agent {
         self.settle(now);
     }
 
-    /// A STUN datagram from `source` on socket `local`.
+    /// A STUN datagram from `source` on socket `local`. An IPv6 socket has to be IPv6-only:
+    /// IPv4-mapped sources are ignored.
     ///
     /// # Errors
     ///
@@ -223,7 +225,7 @@ impl Agent {
     /// DTLS and SRTP are accepted from such addresses only. O(1). True for early checks, too:
     /// a ClientHello may overtake the answer.
     pub fn is_validated(&self, local: LocalId, source: SocketAddr) -> bool {
-        let source = crate::address::canonical(source);
+        let source = canonical(source);
         let previous = self.previous.as_ref();
         !self.closed
             && (self.current.is_validated(local, source)
@@ -241,7 +243,7 @@ impl Agent {
             return;
         };
         let pair = generation.list.pair(selected.pair);
-        if (pair.local, pair.destination) != (local, crate::address::canonical(source)) {
+        if (pair.local, pair.destination) != (local, canonical(source)) {
             return;
         }
         let heard = self.heard(now);

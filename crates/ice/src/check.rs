@@ -62,6 +62,10 @@ impl Backoff {
         }
     }
 
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// Not due again.
     pub(crate) fn stop(&mut self) {
         self.next = None;

@@ -9,6 +9,7 @@ use crate::checklist::{NewPair, PairId};
 use crate::error::Ignored;
 use crate::event::{Event, LocalId, Role, Transmit};
 use crate::generation::{EarlyCheck, Failure, RemoteCandidate};
+use crate::nomination::PREVIOUS;
 use crate::stats::PairState;
 use crate::stun::{self, Class, Request, Response, TransactionId, Unverified};
 use bytes::Bytes;
@@ -186,6 +187,9 @@ impl Agent {
         let selected = previous.selected.as_ref().is_some_and(|s| s.pair == id);
         let answer = stun::encode_success(message.transaction, source, previous.local.pwd());
         self.answer(local, source, message, answer)?;
+        if let Some(previous) = &mut self.previous {
+            previous.drop_at = previous.drop_at.map(|_| now + PREVIOUS);
+        }
         if selected && self.current.selected.is_none() {
             self.heard(now);
         }

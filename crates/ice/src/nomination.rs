@@ -300,6 +300,6 @@ const MAX_PATIENCE: Duration = Duration::from_millis(1500);
 const MOVED: Duration = Duration::from_secs(1);
 /// A challenger has answered this recently, or it is none.
 const CHALLENGER_FRESH: Duration = Duration::from_secs(5);
-/// After a restart the remote may still send on the old pair for as long as its packets are under
-/// way; its data is accepted until then.
-const PREVIOUS: Duration = Duration::from_secs(5);
+/// After a restart the remote may use the old pair for a while: packets are under way, or our
+/// answer with the new credentials is. Counted from its last check there.
+pub(crate) const PREVIOUS: Duration = Duration::from_secs(10);

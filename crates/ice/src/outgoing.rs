@@ -2,6 +2,7 @@
 //! STUN queries to addresses that have not answered yet (RFC 8445 §6.1.4.2, §14.2).
 
 use crate::agent::Agent;
+use crate::candidate::CandidateKind;
 use crate::check::Sent;
 use crate::checklist::PairId;
 use crate::config::MIN_RTO;
@@ -126,6 +127,11 @@ impl Agent {
             pair.state = PairState::InProgress;
             pair.first_sent.get_or_insert(now);
             pair.backoff.sent(now, rto, self.config.max_rto);
+            let kind = self.current.candidates[pair.remote].candidate.kind;
+            if kind == CandidateKind::PeerReflexive && pair.backoff.attempts() >= DISCOVERED {
+                pair.state = PairState::Failed;
+                pair.backoff.stop();
+            }
         }
         self.check(now, id, false)
     }
@@ -190,3 +196,7 @@ fn encode(
         payload,
     })
 }
+
+/// Checks that one check from an unknown address is worth. The remote checks again if it is there;
+/// who replays a check from a victim's address gets no more than this out of it.
+const DISCOVERED: u32 = 6;

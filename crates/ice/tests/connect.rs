@@ -301,6 +301,32 @@ fn connects_under_loss() {
     }
 }
 
+/// Data flows over the first pair that works; the nomination waits a little for a better one, and
+/// no longer.
+#[test]
+fn nomination_waits_for_a_better_pair_but_not_for_long() {
+    let mut net = Net::new(14, link(ms(40), 0.0));
+    net.trickle = false;
+    net.add_address(A, "192.0.2.1:1000");
+    net.add_address(B, "192.0.2.2:2000");
+    net.exchange_credentials();
+    // The better candidate leads nowhere.
+    let now = net.now;
+    let dead = "candidate:1 1 udp 2130706431 192.0.2.99 9 typ host";
+    net.agent(A)
+        .add_remote_candidate(now, dead.parse().unwrap())
+        .unwrap();
+    let alive = "candidate:2 1 udp 1694498815 192.0.2.2 2000 typ srflx";
+    net.agent(A)
+        .add_remote_candidate(now, alive.parse().unwrap())
+        .unwrap();
+    net.run_for(ms(1000));
+    let at = |state| net.when_state(A, Duration::ZERO, state).unwrap();
+    assert_eq!(at(State::Connected), ms(45));
+    assert_eq!(at(State::Completed), ms(45 + 100 + 40));
+    net.assert_consistent();
+}
+
 /// Protects the nomination from lost packets: whatever is lost, both end on one pair.
 #[test]
 fn both_agree_on_one_pair_under_loss() {

@@ -546,6 +546,22 @@ fn address_that_does_not_answer_is_never_selected() {
     );
 }
 
+/// A check replayed from a victim's address makes us check that address a few times, and then no
+/// more until it is replayed again.
+#[test]
+fn replayed_check_is_worth_few_checks() {
+    let (mut net, username, pwd) = agent();
+    let check = Forged::check(&username).sealed(&pwd).fingerprinted();
+    net.inject(A, "203.0.113.99:53", &check).unwrap();
+    net.run_for(Duration::from_secs(60));
+    let checks = net.hosts[A]
+        .sent
+        .iter()
+        .filter(|(_, t)| t.payload[..2] == [0, 1])
+        .count();
+    assert_eq!(checks, 6);
+}
+
 /// The victim's address, signalled or spoofed, must not take over a running connection: without
 /// an answer from there nothing moves.
 #[test]

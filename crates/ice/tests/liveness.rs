@@ -242,6 +242,39 @@ fn restart_keeps_the_old_pair_until_the_new_one_is_selected() {
     net.assert_consistent();
 }
 
+/// The two ends restart one after the other, as far apart as signalling is slow: consent on the
+/// old pair goes on across generations, and the first to know both sides' credentials leads.
+#[test]
+fn restart_survives_slow_signalling() {
+    for lag in [0, 50, 2_000, 40_000] {
+        let mut net = Net::connected_pair(20, link(ms(40), 0.0));
+        let from = net.elapsed();
+        let now = net.now;
+        let new_a = net.agent(A).new_credentials();
+        net.agent(A).restart(now, new_a.clone());
+        net.run_for(ms(lag));
+        // The offer arrives: B restarts and knows A.
+        let now = net.now;
+        let new_b = net.agent(B).new_credentials();
+        net.agent(B).restart(now, new_b.clone());
+        net.agent(B).set_remote_credentials(now, new_a).unwrap();
+        net.signal_candidates(A);
+        net.run_for(ms(lag));
+        // The answer arrives.
+        let now = net.now;
+        net.agent(A).set_remote_credentials(now, new_b).unwrap();
+        net.signal_candidates(B);
+        net.run_for(2 * S);
+        assert!(net.both(State::Completed), "lag {lag}");
+        net.assert_consistent();
+        for host in [A, B] {
+            for state in [State::Disconnected, State::Failed, State::Checking] {
+                assert_eq!(net.when_state(host, from, state), None, "lag {lag}");
+            }
+        }
+    }
+}
+
 /// After consent ran out a restart brings the connection back.
 #[test]
 fn restart_recovers_from_failed() {
