@@ -79,9 +79,10 @@ impl AckState {
             return;
         }
         if !self.started {
-            // The very first one tells the peer its round trip.
+            // The very first one tells the peer its round trip, and has a SACK of its own.
             self.started = true;
             self.immediate = true;
+            self.unacknowledged = EVERY - 1;
         }
         self.rate.on_packet(now, packet.gap);
         self.unacknowledged += 1;

@@ -10,7 +10,7 @@ use crate::config;
 pub(crate) struct Acked {
     /// Bytes newly acknowledged.
     pub(crate) bytes: usize,
-    /// Bytes in flight before that.
+    /// The most bytes that were in flight in the last round trip.
     pub(crate) in_flight: usize,
 }
 
@@ -128,7 +128,7 @@ impl CongestionControl for NewReno {
     fn on_acked(&mut self, acked: Acked) {
         if self.cwnd <= self.ssthresh {
             // §7.2.1: only while the window is used. Half of it counts as used, because the window
-            // doubles in a round trip and acknowledgements arrive in the middle of that.
+            // doubles in the round trip that the peak was measured in.
             if acked.in_flight.saturating_mul(2) >= self.cwnd {
                 let room = self.ssthresh - self.cwnd;
                 self.cwnd += acked.bytes.min(room.max(self.packet));

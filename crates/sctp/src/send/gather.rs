@@ -42,6 +42,9 @@ impl Sender {
         if stop == Stop::Drained {
             stop = self.fill_new(moment, batch);
         }
+        if batch.open_len() > before {
+            self.update_peak();
+        }
         if probing {
             let repeated =
                 if batch.open_len() == before { self.repeat_newest(moment, batch) } else { None };

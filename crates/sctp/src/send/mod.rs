@@ -50,6 +50,8 @@ pub(crate) struct Sender {
     t3: Option<Timer>,
     /// The peer's last a_rwnd.
     advertised: usize,
+    /// The most that was in flight since the window was last full, and until when that counts.
+    peak: Peak,
     /// The peer was heard since T3-rtx was started.
     heard: bool,
     packet_size: usize,
@@ -62,6 +64,14 @@ pub(crate) struct Sender {
     /// Messages given up since the owner last asked.
     abandoned: Vec<(StreamId, usize)>,
     pub(crate) counters: SendCounters,
+}
+
+/// How much of the congestion window was used within a round trip: acknowledgements arrive when part
+/// of it is acknowledged already.
+#[derive(Debug, Clone, Copy)]
+struct Peak {
+    bytes: usize,
+    until: Tsn,
 }
 
 /// What [`crate::Stats`] shows of it.
@@ -94,6 +104,7 @@ impl Sender {
             partial: Partial::new(first_tsn),
             t3: None,
             advertised: 0,
+            peak: Peak { bytes: 0, until: first_tsn.previous() },
             heard: false,
             packet_size: config.max_packet_size,
             max_outstanding: limits.outstanding.min(crate::limits::MAX_OUTSTANDING),
@@ -129,6 +140,7 @@ impl Sender {
         self.outstanding = Outstanding::new(first_tsn);
         self.congestion = Controller::new(config.congestion, data_room(self.packet_size));
         self.recovery = Recovery::new();
+        self.peak = Peak { bytes: 0, until: first_tsn.previous() };
         self.partial = Partial::new(first_tsn);
         self.t3 = None;
     }
@@ -329,6 +341,15 @@ impl Sender {
         } else if restart || self.t3.is_none() {
             self.heard = false;
             self.t3 = Some(Timer::start(now, self.rtt.rto().min(self.t3_max)));
+        }
+    }
+
+    /// Something was sent.
+    fn update_peak(&mut self) {
+        let bytes = self.outstanding.flight_bytes();
+        let over = self.outstanding.base().is_newer_than(self.peak.until);
+        if bytes >= self.peak.bytes || over {
+            self.peak = Peak { bytes, until: self.last_tsn() };
         }
     }
 

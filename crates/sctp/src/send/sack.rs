@@ -49,7 +49,7 @@ impl Sender {
         let Some(gaps) = checked_gaps(&sack.gaps, left) else { return SackOutcome::Nonsense };
 
         let moment = self.moment(now);
-        let in_flight = self.outstanding.flight_bytes();
+        let in_flight = self.outstanding.flight_bytes().max(self.peak.bytes);
         let in_recovery = self.recovery.in_recovery();
         self.heard = true;
         self.advertised = sack.a_rwnd as usize;
