@@ -80,6 +80,7 @@ fn channels_come_and_go_over_adverse_paths() {
         for end in [&mut net.a, &mut net.b] {
             assert_eq!(end.stats().drops, Default::default(), "seed {seed}");
             assert_eq!(end.session().channels(), 0);
+            assert_eq!(end.held(), 0);
         }
     }
 }

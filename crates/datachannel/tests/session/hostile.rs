@@ -50,6 +50,11 @@ impl Attack {
         net.a.send(net.now, bystander, b"yes");
         net.run_for(SECOND);
         assert_eq!(net.a.messages(bystander).len(), 1);
+        assert_eq!(
+            net.a.held(),
+            0,
+            "what is dropped is given back to the window"
+        );
         assert!(
             net.b
                 .raw_messages()
@@ -245,6 +250,45 @@ fn a_flood_on_unknown_streams_is_bounded() {
         .send_raw(attack.net.now, 1000, TEXT, &[1; 200_000]);
     attack.net.run_for(2 * SECOND);
     assert_eq!(attack.net.a.messages(attack.bystander).len(), 1);
+}
+
+/// The peer closes what it never opened, while its messages are held: they are no part of the next
+/// use of the stream.
+#[test]
+fn held_messages_do_not_outlive_a_reset_of_their_stream() {
+    let mut attack = Attack::new();
+    attack.net.b.send_raw(attack.net.now, 5, TEXT, b"old");
+    attack.net.run_for(SECOND);
+    attack.net.b.reset_raw(attack.net.now, 5);
+    attack.resets(&[5], drops(|_| {}));
+    let key = attack.net.a.open(attack.net.now, negotiated(5));
+    attack.net.b.send_raw(attack.net.now, 5, TEXT, b"new");
+    attack.net.run_for(SECOND);
+    let messages = attack.net.a.messages(key);
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].1, "new");
+}
+
+/// The room for held messages comes back, however often it was used up.
+#[test]
+fn room_for_held_messages_comes_back() {
+    let mut attack = Attack::new();
+    for round in 0..5u16 {
+        for n in 0..64 {
+            attack
+                .net
+                .b
+                .send_raw(attack.net.now, 65 * round + n, TEXT, &[0; 500]);
+        }
+        attack.net.run_for(SECOND);
+        assert!(attack.net.a.held() >= 64 * 500);
+        assert_eq!(
+            attack.net.a.stats().drops.unknown_stream,
+            64 * u64::from(round)
+        );
+        attack.net.run_for(5 * SECOND);
+        assert_eq!(attack.net.a.held(), 0);
+    }
 }
 
 /// A stream being refused stays one refusal, however much comes on it.

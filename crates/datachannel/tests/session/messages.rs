@@ -129,6 +129,7 @@ fn a_part_without_its_end_gives_way_to_the_next_message() {
         ],
     );
     assert_eq!(net.a.stats().drops.unfinished_message, 2);
+    assert_eq!(net.a.held(), 0);
 }
 
 /// Parts that never end keep a share of the window, not all of it.
@@ -150,9 +151,12 @@ fn parts_that_never_end_cost_their_channel_and_not_the_window() {
         .filter(|key| net.a.session().channel_state(**key).is_some());
     assert!(open.count() >= 10);
     // The window is given back with the channels, and the rest goes on.
-    for key in keys {
+    for (id, key) in (1..=40u16).zip(keys) {
         net.a.session().close(net.now, key);
+        net.b.reset_raw(net.now, 2 * id);
     }
+    net.run_for(SECOND);
+    assert_eq!(net.a.held(), 0);
     let echo = net.a.open(net.now, negotiated(200));
     net.b.send_raw(net.now, 200, BINARY, &[1; 100_000]);
     net.run_until(5 * SECOND, |net| net.a.messages(echo).len() == 1);
@@ -205,6 +209,7 @@ fn a_message_over_our_limit_closes_its_channel_only() {
     assert_eq!(net.a.closed(ours), Some(reason));
     assert_eq!(net.b.closed(theirs), Some(ChannelCloseReason::Remote));
     assert_eq!(net.a.stats().drops.message_too_large, 1);
+    assert_eq!(net.a.held(), 0);
     assert_eq!(
         net.a.session().channel_state(bystander),
         Some(ChannelState::Open)
@@ -225,6 +230,7 @@ fn a_ppid_of_another_protocol_is_dropped_and_the_channel_lives() {
         [(MessageKind::Text, Bytes::from("fine"))]
     );
     assert_eq!(net.a.stats().drops.unknown_ppid, 4);
+    assert_eq!(net.a.held(), 0);
 }
 
 /// SSNs wrap at 65,536 messages of one stream: same behaviour before and after.

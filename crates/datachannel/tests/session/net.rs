@@ -243,6 +243,11 @@ impl End {
         self.raw().reset_streams(now, &[StreamId(stream)]).unwrap();
     }
 
+    /// Receive window not given back, bytes.
+    pub(crate) fn held(&mut self) -> usize {
+        self.session().association().stats().receive_buffered
+    }
+
     pub(crate) fn stats(&mut self) -> peerloom_datachannel::Stats {
         self.session().stats()
     }
