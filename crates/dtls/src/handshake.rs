@@ -175,7 +175,8 @@ impl Handshake {
         [self.outward.poll_timeout(), alert]
             .into_iter()
             .flatten()
-            .fold(Some(self.deadline()), |first, at| first.min(Some(at)))
+            .chain([self.deadline()])
+            .min()
     }
 
     /// Time has passed: repeats what is due, gives up what is over.
@@ -363,16 +364,18 @@ impl Handshake {
 
     fn fail(&mut self, error: HandshakeError) -> HandshakeError {
         self.engine = None;
-        let error = match error {
+        let key = self
+            .inward
+            .certificate()
+            .and_then(der::certificate)
+            .map(|view| view.key);
+        let error = match (error, key) {
             // What the engine calls a signature that does not verify is often one it cannot verify.
-            HandshakeError::BadSignature => self
-                .inward
-                .certificate()
-                .and_then(der::certificate)
-                .map(|certificate| certificate.key)
-                .filter(|key| !matches!(key, KeyKind::P256 | KeyKind::Ed25519 | KeyKind::Rsa))
-                .map_or(error, HandshakeError::CertificateKeyUnsupported),
-            error => error,
+            (
+                HandshakeError::BadSignature,
+                Some(key @ (KeyKind::P384 | KeyKind::P521 | KeyKind::Other)),
+            ) => HandshakeError::CertificateKeyUnsupported(key),
+            (error, _) => error,
         };
         self.failed = Some(error.clone());
         error
@@ -443,3 +446,87 @@ const ALERT_PATIENCE: u32 = 3;
 /// The engine's repeats are made at half the first interval, so that one is always ready, but not
 /// rarer than this, or a path that resumes would wait for it.
 const MAX_ENGINE_INTERVAL: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::Certificate;
+    use crate::normalise::message::{MessageType, whole_header};
+    use crate::record::Header;
+
+    /// Fact: a P-384 certificate of the peer fails in the engine, as a signature that does not
+    /// verify. The error names the key.
+    #[tokio::test]
+    async fn p384_certificate_of_the_peer_is_named() {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        let certificate = rcgen::CertificateParams::new(Vec::new())
+            .unwrap()
+            .self_signed(&key);
+        let certificate = certificate.unwrap().der().to_vec();
+        let mut hello = vec![0xfe, 0xfd];
+        hello.extend([0; 32 + 1 + 2 + 1 + 2]);
+        let [.., a0, a1, a2] = (certificate.len() as u32 + 3).to_be_bytes();
+        let [.., b0, b1, b2] = (certificate.len() as u32).to_be_bytes();
+        let list = [&[a0, a1, a2, b0, b1, b2], &certificate[..]].concat();
+
+        let mut handshake = handshake(Role::Client);
+        let messages = [
+            (MessageType::SERVER_HELLO, hello),
+            (MessageType::CERTIFICATE, list),
+        ];
+        for (sequence, (kind, body)) in messages.into_iter().enumerate() {
+            let message = [&whole_header(kind, sequence as u16, body.len())[..], &body].concat();
+            handshake.handle_datagram(now(), &record(ContentType::Handshake, &message));
+        }
+        assert_eq!(handshake.drops().total(), 0);
+        let error = handshake.fail(HandshakeError::BadSignature);
+        assert_eq!(
+            error,
+            HandshakeError::CertificateKeyUnsupported(KeyKind::P384)
+        );
+        assert_eq!(handshake.poll_timeout(), None);
+    }
+
+    /// A handshake that has failed stays failed and says the same again; extra calls do nothing.
+    #[tokio::test]
+    async fn failure_stays() {
+        let mut handshake = handshake(Role::Server);
+        let late = now() + Duration::from_secs(60);
+        assert!(handshake.poll_timeout() < Some(late));
+        for _ in 0..2 {
+            handshake.handle_timeout(late);
+            handshake.handle_datagram(late, &[22; 40]);
+            let polled = std::future::poll_fn(|cx| Poll::Ready(handshake.poll(cx, late))).await;
+            assert!(matches!(
+                polled,
+                Poll::Ready(Err(HandshakeError::Timeout { .. }))
+            ));
+            assert_eq!(handshake.poll_timeout(), None);
+        }
+    }
+
+    fn handshake(role: Role) -> Handshake {
+        let certificate = Certificate::generate().unwrap();
+        let fingerprint = certificate.fingerprint();
+        let none = Handshake::new(Config::new(certificate.clone(), role, vec![]), now());
+        assert_eq!(none.unwrap_err(), ConfigError::NoFingerprint);
+        Handshake::new(Config::new(certificate, role, vec![fingerprint]), now()).unwrap()
+    }
+
+    fn record(kind: ContentType, body: &[u8]) -> Vec<u8> {
+        let length = body.len() as u16;
+        let header = Header {
+            content_type: kind as u8,
+            version: VERSION,
+            epoch: 0,
+            sequence: 0,
+            length,
+        };
+        [&header.encode()[..], body].concat()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+}

@@ -33,3 +33,20 @@ impl LastFlight {
 
 /// Only the peer itself can ask for a repeat, so this bounds the harm of a broken one.
 const MIN_INTERVAL: Duration = Duration::from_millis(25);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer that asks without pause gets an answer every 25 ms, not one each.
+    #[test]
+    fn rate_limit() {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+        let start = Instant::now();
+        let mut flight = LastFlight::new(vec![Bytes::from_static(b"flight")], start);
+        let repeats = (0..1000)
+            .filter(|ms| !flight.repeat(start + Duration::from_millis(*ms)).is_empty())
+            .count();
+        assert_eq!(repeats, 39);
+    }
+}

@@ -79,7 +79,7 @@ pub use handshake::{Connected, Handshake};
 pub use key_schedule::KeySchedule;
 pub use keylog::{KeyLog, KeyLogLines};
 pub use limits::Limits;
-pub use opener::{Ignored, Opened, Opener};
+pub use opener::{Opened, Opener};
 pub use record::{ContentType, HEADROOM, MAX_PLAINTEXT, OVERHEAD, Records, TAILROOM, records};
 pub use role::{Role, Setup, SetupError, Side};
 pub use sealer::{CLOSE_NOTIFY_LEN, SealError, Sealer};

@@ -40,11 +40,8 @@ pub enum Opened<'a> {
     /// The peer did not get our last flight: send [`Opener::last_flight`] again.
     RepeatLastFlight,
     /// Nothing. Counted in [`Opener::drops`].
-    Ignored(Ignored),
+    Ignored(DropReason),
 }
-
-/// Why a record was ignored.
-pub type Ignored = DropReason;
 
 impl Opener {
     pub(crate) fn new(key: &[u8; 16], iv: [u8; 4], role: Role) -> Self {

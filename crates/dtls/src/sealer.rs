@@ -39,8 +39,8 @@ impl Sealer {
         }
     }
 
-    /// Seals one record in place: `record` is [`HEADROOM`] ‖ plaintext ‖ [`TAILROOM`]
-    /// (crate::TAILROOM), and all of it is the datagram's content afterwards. Allocates nothing.
+    /// Seals one record in place: `record` is [`HEADROOM`] ‖ plaintext ‖
+    /// [`TAILROOM`](crate::TAILROOM), and all of it is the datagram's content afterwards. Allocates nothing.
     ///
     /// # Errors
     /// The record keeps its plaintext and no number is used up.
@@ -193,4 +193,32 @@ pub enum SealError {
 pub(crate) fn less_safe_key(key: &[u8; 16]) -> LessSafeKey {
     let key = UnboundKey::new(&AES_128_GCM, key).expect("16 bytes are an AES-128 key");
     LessSafeKey::new(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An explicit nonce that the engine drew at random under our key is never counted up to.
+    #[test]
+    fn stops_before_a_foreign_nonce() {
+        let mut sealer = Sealer::new(&[1; 16], [2; 4], 10);
+        // Other epochs, and numbers behind us, cannot come up.
+        for harmless in [0, 9, EPOCH_ONE | 9, 2 << 48, u64::MAX] {
+            sealer.stop_before_nonce(harmless.to_be_bytes());
+            assert_eq!(sealer.last, EPOCH_ONE | MAX_SEQUENCE);
+        }
+        sealer.stop_before_nonce((EPOCH_ONE | 12).to_be_bytes());
+        let mut record = [0; OVERHEAD];
+        assert_eq!(
+            sealer.seal(ContentType::ApplicationData, &mut record),
+            Ok(())
+        );
+        assert_eq!(
+            sealer.seal(ContentType::ApplicationData, &mut record),
+            Ok(())
+        );
+        let third = sealer.seal(ContentType::ApplicationData, &mut record);
+        assert_eq!(third, Err(SealError::Exhausted));
+    }
 }

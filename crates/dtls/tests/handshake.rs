@@ -1,6 +1,8 @@
 //! Handshakes over a simulated path, in both roles, against ourselves and against the engine without
 //! an adapter. All time is virtual.
 
+#![expect(clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+
 mod common;
 
 use std::time::Duration;

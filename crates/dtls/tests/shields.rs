@@ -1,6 +1,8 @@
 //! One test for each fact about the engine that would hurt a connection if the adapter did not stand
 //! in between (docs/dtls.md lists them). All time is virtual.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::cell::RefCell;
@@ -9,8 +11,8 @@ use std::time::Duration;
 
 use common::*;
 use peerloom_dtls::{
-    AlertDescription, Config, DropReason, EarlyFlight, HandshakeError, Ignored, KeyLog, Opened,
-    Role, SrtpProfile, Waiting,
+    AlertDescription, Config, DropReason, EarlyFlight, HandshakeError, KeyLog, Opened, Role,
+    SrtpProfile, Waiting,
 };
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -188,7 +190,7 @@ async fn forged_clear_text_after_the_handshake() {
         for record in peerloom_dtls::records(&mut forgery.clone()) {
             let opened = opener.open(record);
             assert!(
-                matches!(opened, Opened::Ignored(Ignored::Epoch)),
+                matches!(opened, Opened::Ignored(DropReason::Epoch)),
                 "{opened:?}"
             );
         }
@@ -476,7 +478,7 @@ async fn back_off_and_deadline() {
         .run(&mut client, &mut Deaf(Rc::clone(&heard)), LIMIT * 3)
         .await;
     assert_eq!(took, Some(Duration::from_secs(30)));
-    let heard = heard.borrow();
+    let heard = heard.take();
     let gaps: Vec<_> = heard
         .windows(2)
         .map(|pair| (pair[1] - pair[0]).as_millis())
@@ -740,4 +742,33 @@ async fn early_flight_is_one_hello() {
         }
     }
     assert!(kept > 0 && kept <= EarlyFlight::MAX_BYTES);
+}
+
+/// Fact: the engine reads at most 8192 B at once. The longest message that is taken fits, whole or in
+/// pieces; a longer one is refused at its first fragment.
+#[tokio::test(start_paused = true)]
+async fn longest_message() {
+    for (extra, fits) in [(0, true), (1, false)] {
+        // A hello that is all padding extension but for its 44 bytes and the 6 of two lengths.
+        let length = 8192 - 13 - 12 + extra;
+        let mut hello = vec![0xfe, 0xfd];
+        hello.extend([7; 32]);
+        hello.extend([0, 0, 0, 2, 0xc0, 0x2b, 1, 0]);
+        let padding = length - hello.len() - 6;
+        hello.extend((padding as u16 + 4).to_be_bytes());
+        hello.extend([0, 21]);
+        hello.extend((padding as u16).to_be_bytes());
+        hello.resize(length, 0);
+        let mut server = Ours::new(config(Role::Server));
+        for (index, piece) in hello.chunks(1_000).enumerate() {
+            let body = fragment(1, length, 0, index * 1_000, piece);
+            server.handle(now(), &mut Record::handshake(index as u64, body).encode());
+        }
+        assert_eq!(server.handshake.drops().total() == 0, fits);
+        if fits {
+            // The engine got it and found no extended master secret in it.
+            answer_of(&mut server).await;
+            assert_eq!(*server.error(), HandshakeError::NoExtendedMasterSecret);
+        }
+    }
 }

@@ -52,3 +52,38 @@ impl Partial {
         (self.kind, self.body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Any cover of the message by overlapping pieces in any order gives the message.
+        #[test]
+        fn any_cover_completes(
+            body in prop::collection::vec(any::<u8>(), 1..300),
+            pieces in prop::collection::vec((0usize..300, 1usize..120), 0..60),
+            last in prop::sample::select(vec![1usize, 7, 64, 500]),
+        ) {
+            let fragment = |offset: usize, end: usize| Fragment {
+                kind: 1,
+                length: body.len(),
+                sequence: 0,
+                offset,
+                data: &body[offset..end],
+            };
+            let mut partial = Partial::new(&fragment(0, 1));
+            for (offset, len) in pieces {
+                let offset = offset % body.len();
+                partial.add(&fragment(offset, body.len().min(offset + len)));
+            }
+            for offset in (0..body.len()).step_by(last).rev() {
+                partial.add(&fragment(offset, body.len().min(offset + last)));
+            }
+            prop_assert!(partial.is_complete());
+            prop_assert!(!partial.add(&fragment(0, 1)));
+            prop_assert_eq!(partial.into_parts(), (1, body));
+        }
+    }
+}

@@ -127,3 +127,56 @@ impl<'a> Reader<'a> {
 }
 
 const VERSION_AND_RANDOM: usize = 2 + 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Well-formed bodies of every message; each cut, and each with a byte more, is refused.
+    #[test]
+    fn truncation_table() {
+        let hello = |tail: &[u8]| [&[0xfe, 0xfd][..], &[7; 32], tail].concat();
+        let extensions = [0, 9, 0, 23, 0, 0, 0xff, 1, 0, 1, 0];
+        let client = [&[0, 2, 8, 9, 0, 2, 0xc0, 0x2b, 1, 0][..], &extensions].concat();
+        let server = [&[0, 0xc0, 0x2b, 0][..], &extensions].concat();
+        for (kind, body) in [
+            (MessageType::CLIENT_HELLO, hello(&client)),
+            (MessageType::SERVER_HELLO, hello(&server)),
+            (MessageType::HELLO_VERIFY_REQUEST, vec![0xfe, 0xff, 2, 8, 9]),
+            (MessageType::CERTIFICATE, vec![0, 0, 5, 0, 0, 2, 1, 2]),
+            (
+                MessageType::SERVER_KEY_EXCHANGE,
+                vec![3, 0, 29, 2, 1, 2, 4, 3, 0, 2, 5, 6],
+            ),
+            (
+                MessageType::CERTIFICATE_REQUEST,
+                vec![1, 64, 0, 2, 4, 3, 0, 0],
+            ),
+            (MessageType::SERVER_HELLO_DONE, vec![]),
+            (MessageType::CERTIFICATE_VERIFY, vec![4, 3, 0, 2, 5, 6]),
+            (MessageType::CLIENT_KEY_EXCHANGE, vec![2, 1, 2]),
+        ] {
+            assert!(is_well_formed(kind, &body), "{kind}");
+            for cut in 0..body.len() {
+                // A hello may end before its extensions.
+                let optional = cut + extensions.len() == body.len()
+                    && matches!(kind, MessageType::CLIENT_HELLO | MessageType::SERVER_HELLO);
+                assert_eq!(
+                    is_well_formed(kind, &body[..cut]),
+                    optional,
+                    "{kind} cut at {cut}"
+                );
+            }
+            assert!(
+                !is_well_formed(kind, &[&body[..], &[0]].concat()),
+                "{kind} and a byte"
+            );
+        }
+        assert_eq!(
+            cookie(MessageType::CLIENT_HELLO, &hello(&client)),
+            Some(&[8, 9][..])
+        );
+        assert!(!is_well_formed(MessageType::CLIENT_KEY_EXCHANGE, &[0]));
+        assert!(!is_well_formed(MessageType::FINISHED, &[0; 12]));
+    }
+}

@@ -1,6 +1,14 @@
 //! Two ends on a simulated path, driven on tokio's paused clock.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::allow_attributes,
+    reason = "test support; each test binary uses its part of it"
+)]
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
