@@ -166,6 +166,33 @@ fn ids_survive_many_uses_over_a_lossy_link() {
     }
 }
 
+/// TSNs and the numbers of RE-CONFIG requests start at the same random number and wrap: channels
+/// open, carry and close the same before and after.
+#[test]
+fn channels_come_and_go_across_the_wrap_of_sequence_numbers() {
+    const BEFORE: u32 = 20_000;
+    let mut net = Net::shortly_before_wrap(BEFORE);
+    for round in 0..BEFORE + 100 {
+        let ours = net.a.open(net.now, labelled(""));
+        net.a.send(net.now, ours, &round.to_be_bytes());
+        net.a.session().close(net.now, ours);
+        net.run_until(SECOND, |net| {
+            let closed = SessionEvent::Closed {
+                key: ours,
+                reason: ChannelCloseReason::Local,
+            };
+            net.a.events.last() == Some(&closed)
+        });
+        let received = net.b.events.iter().any(|event| {
+            matches!(event, SessionEvent::Message { payload, .. } if payload[..] == round.to_be_bytes())
+        });
+        assert!(received, "round {round}");
+        net.a.events.clear();
+        net.b.events.clear();
+    }
+    assert_eq!(net.a.session().association().stats().retransmits.total(), 0);
+}
+
 /// a knows that both directions are reset and uses the id again; the answer that would have told b
 /// was lost (RFC 6525 §5.2.7). The second OPEN must wait for b's reset, not be refused.
 #[test]

@@ -291,6 +291,27 @@ fn room_for_held_messages_comes_back() {
     }
 }
 
+/// The limit of streams being reset counts those that are, not those that were.
+#[test]
+fn room_for_refused_streams_comes_back() {
+    let mut config = SessionConfig::default();
+    config.limits.refused_streams = 2;
+    let mut attack = Attack::with(config);
+    for round in 0..5 {
+        attack
+            .send(4, &open("x"))
+            .send(6, &open("x"))
+            .send(8, &open("x"));
+        attack.net.run_for(SECOND);
+        assert_eq!(attack.net.a.stats().drops.unanswered, round + 1);
+        assert_eq!(attack.net.b.raw_resets().len() as u64, 2 * round + 2);
+        attack.net.b.reset_raw(attack.net.now, 4);
+        attack.net.b.reset_raw(attack.net.now, 6);
+        attack.net.run_for(SECOND);
+        assert_eq!(attack.net.a.session().channels(), 1);
+    }
+}
+
 /// A stream being refused stays one refusal, however much comes on it.
 #[test]
 fn more_on_a_refused_stream_is_dropped() {

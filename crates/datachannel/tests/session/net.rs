@@ -70,6 +70,27 @@ impl Net {
         net
     }
 
+    /// Two connected sessions, of which the sequence numbers of `a` (TSN, RE-CONFIG) are less than
+    /// `within` before their wrap. Found by trying seeds, as they are random.
+    pub(crate) fn shortly_before_wrap(within: u32) -> Self {
+        let first_tsn = |seed| {
+            let config = sctp::Config::webrtc();
+            let limits = sctp::Limits::default();
+            let mut association = Association::new(config, limits, seed32(seed, 1), epoch());
+            association.connect(epoch());
+            let mut batch = PacketBatch::new();
+            association.poll_transmit(epoch(), &mut batch, BUDGET);
+            let mut bytes = vec![0; batch.encoded_len(0)];
+            batch.encode(0, &mut bytes);
+            match &Packet::decode(&bytes).unwrap().chunks[..] {
+                [wire::Chunk::Init(init), ..] => init.initial_tsn.0,
+                other => panic!("{other:?}"),
+            }
+        };
+        let seed = (0..).find(|seed| first_tsn(*seed) > u32::MAX - within);
+        Self::connected(seed.unwrap())
+    }
+
     /// `a` is a session and the DTLS client, `b` a bare association. Connected.
     pub(crate) fn with_raw_peer(config: SessionConfig) -> Self {
         let now = epoch();
@@ -332,20 +353,16 @@ impl End {
     }
 
     fn exchange(&mut self, now: Instant, batch: &mut PacketBatch, link: &mut Link, side: Side) {
-        let budget = Budget {
-            packets: 64,
-            bytes: 64 << 10,
-        };
         loop {
             self.take_events(now);
             batch.clear();
             let planned = match &mut self.core {
                 Core::Session(session) => {
-                    let planned = session.poll_transmit(now, batch, budget);
+                    let planned = session.poll_transmit(now, batch, BUDGET);
                     session.drain_unqueued(batch, |key, bytes| self.unqueued.push((key, bytes)));
                     planned
                 }
-                Core::Raw(association) => association.poll_transmit(now, batch, budget),
+                Core::Raw(association) => association.poll_transmit(now, batch, BUDGET),
             };
             if planned == 0 {
                 break;
@@ -472,6 +489,11 @@ pub(crate) fn negotiated(id: u16) -> ChannelOptions {
         ..ChannelOptions::default()
     }
 }
+
+const BUDGET: Budget = Budget {
+    packets: 64,
+    bytes: 64 << 10,
+};
 
 /// Of a link that was not set otherwise.
 const RTT: Duration = Duration::from_millis(40);
