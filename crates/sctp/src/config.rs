@@ -7,7 +7,6 @@ use std::time::Duration;
 ///
 /// Values outside their stated range are brought into it by [`crate::Association::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Config {
     /// Our SCTP port. WebRTC uses 5000 on both sides (RFC 8841).
     pub local_port: u16,

@@ -2,7 +2,6 @@
 
 /// Caps on everything that grows. Reaching one is counted in [`crate::Stats`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Bytes of messages held for sending, in flight included; [`crate::Association::send`]
     /// refuses what would exceed it.

@@ -55,9 +55,7 @@ impl Sender {
             }
         } else if batch.open_len() > before {
             self.update_t3(now, false);
-            if !self.recovery.in_recovery() && !self.outstanding.has_lost() {
-                self.recovery.probe.schedule(moment, self.rtt.srtt(), self.rtt.rttvar());
-            }
+            self.schedule_probe(moment);
         }
         if stop == Stop::Full && batch.open_len() > before {
             // Segments of equal length travel in one system call (GSO).

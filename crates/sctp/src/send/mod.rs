@@ -334,6 +334,16 @@ impl Sender {
         });
     }
 
+    /// RFC 8985 §7.2: not during recovery, and not while T3-rtx backs off.
+    fn schedule_probe(&mut self, now: Moment) {
+        if !self.recovery.in_recovery()
+            && !self.outstanding.has_lost()
+            && self.t3.is_none_or(|t3| t3.attempts == 0)
+        {
+            self.recovery.probe.schedule(now, self.rtt.srtt(), self.rtt.rttvar());
+        }
+    }
+
     /// T3-rtx runs as long as something waits for an acknowledgement (§6.3.2 R1, R2).
     fn update_t3(&mut self, now: Instant, restart: bool) {
         if self.outstanding.is_empty() {

@@ -39,6 +39,8 @@ impl Sender {
     pub(crate) fn handle_sack(&mut self, now: Instant, sack: &Sack) -> SackOutcome {
         let base = self.outstanding.base();
         if base.previous().is_newer_than(sack.cumulative_tsn) {
+            // Duplicates are reported once, in whatever SACK came next.
+            self.on_duplicates(&sack.duplicates);
             return SackOutcome::Old;
         }
         let advance = sack.cumulative_tsn.distance_from(base.previous()) as usize;
@@ -79,7 +81,7 @@ impl Sender {
         if self.outstanding.flight_bytes() == 0 || self.recovery.in_recovery() {
             self.recovery.probe.cancel();
         } else if progress {
-            self.recovery.probe.schedule(moment, self.rtt.srtt(), self.rtt.rttvar());
+            self.schedule_probe(moment);
         }
         SackOutcome::Processed { progress }
     }

@@ -1,0 +1,261 @@
+//! Loss, reordering and silence: what is sent again, when, and how often.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{End, Pair, ms, origin, payload};
+use peerloom_sctp::sim::{LinkConfig, Loss, Reorder, Side};
+use peerloom_sctp::wire::Chunk;
+use peerloom_sctp::{Config, Event, Packet, Reliability, State};
+
+fn rtt40() -> LinkConfig {
+    LinkConfig::with_rtt(ms(40))
+}
+
+/// TSNs of DATA in a recorded packet.
+fn tsns(bytes: &[u8]) -> Vec<u32> {
+    let packet = Packet::decode(bytes).expect("our own");
+    let tsn = |chunk: &Chunk<'_>| if let Chunk::Data(data) = chunk { Some(data.tsn.0) } else { None };
+    packet.chunks.iter().filter_map(tsn).collect()
+}
+
+/// A connected pair with a measured round trip and an open window.
+fn warm() -> Pair {
+    let mut pair = Pair::connected(&rtt40(), 1);
+    pair.a.send(pair.now, 1, payload(0, 200_000));
+    pair.run_to_idle();
+    pair.run_for(ms(300));
+    pair.a.messages.clear();
+    pair.b.messages.clear();
+    pair
+}
+
+/// Sends `len` bytes of which the packets of `lost` (counted from 0) vanish; how long after the
+/// first packet they are all delivered, and how many DATA chunks were sent again.
+fn repair(len: usize, lost: impl Fn(usize) -> bool) -> (Duration, u64) {
+    let mut pair = warm();
+    let before = pair.a.association.stats().retransmits.total();
+    let now = pair.now;
+    pair.a.send(now, 1, payload(1, len));
+    for (index, packet) in pair.a.transmit(now).iter().enumerate() {
+        if !lost(index) {
+            pair.link.send(now, Side::A, packet);
+        }
+    }
+    assert!(pair.run_until(Duration::from_secs(5), |p| p.b.messages.len() == 1));
+    let took = pair.now - now;
+    pair.run_to_idle();
+    (took, pair.a.association.stats().retransmits.total() - before)
+}
+
+/// RFC 9260 §7.2.4: a hole in the middle is filled after one round trip, before any timer.
+#[test]
+fn a_hole_is_repaired_after_one_round_trip() {
+    let (took, again) = repair(11_000, |index| index == 3);
+    assert!(took <= ms(20 + 40 + 10) && again == 1, "{took:?} {again}");
+}
+
+/// Requirements, "tail loss": the probe leaves within 2 × SRTT + 50 ms, all is repaired within
+/// 4 × RTT + 50 ms, by the probe and RACK, not by T3.
+#[test]
+fn a_lost_tail_is_repaired_by_a_probe() {
+    for first_lost in 0..10 {
+        let (took, again) = repair(11_000, |index| index >= first_lost);
+        assert!(took <= ms(4 * 40 + 50), "from {first_lost}: {took:?}");
+        assert!(again <= 11, "from {first_lost}: {again}");
+    }
+}
+
+/// The probe's moment.
+#[test]
+fn the_probe_leaves_in_time() {
+    let mut pair = warm();
+    let now = pair.now;
+    pair.a.send(now, 1, payload(1, 500));
+    let lost = pair.a.transmit(now);
+    assert_eq!(lost.len(), 1);
+    pair.record();
+    assert!(pair.run_until(Duration::from_secs(5), |p| p.a.association.stats().retransmits.probe > 0));
+    let left = pair.now - now;
+    assert!(ms(80) <= left && left <= ms(2 * 40 + 50), "{left:?}");
+    pair.run_to_idle();
+    assert_eq!(pair.a.association.stats().retransmits.timeout, 0);
+}
+
+/// RFC 8985 §7.3: a probe carries new data if there is some.
+#[test]
+fn a_probe_prefers_new_data() {
+    let mut pair = warm();
+    let now = pair.now;
+    pair.a.send(now, 1, payload(1, 500));
+    let sent = pair.a.transmit(now);
+    pair.record();
+    pair.run_until(ms(70), |_| false);
+    pair.a.send(pair.now, 1, payload(2, 500));
+    assert_eq!(pair.a.transmit(pair.now).len(), 1, "the window is open, it leaves at once");
+    let _ = sent;
+    assert!(pair.run_until(Duration::from_secs(1), |p| p.b.messages.len() == 2));
+    assert_eq!(pair.a.association.stats().retransmits.timeout, 0);
+}
+
+/// Requirements: spurious retransmissions under reordering are at most 1 % of 20,000 packets.
+#[test]
+fn reordering_is_not_loss() {
+    let mut worst = 0.0_f64;
+    for seed in 0..4 {
+        let reorder = Reorder { probability: 0.25, depth: 50, ..Reorder::default() };
+        let link = LinkConfig { reorder: Some(reorder), ..rtt40() };
+        let config = Config { receive_window: 512 << 10, ..Config::default() };
+        let mut pair = Pair::with_config(config, &link, seed);
+        pair.connect();
+        for tag in 0..450 {
+            pair.a.send(pair.now, 1, payload(tag, 50_000));
+        }
+        assert!(pair.run_until(Duration::from_secs(600), |p| p.b.messages.len() == 450));
+        let stats = pair.a.association.stats();
+        assert!(stats.packets_sent >= 19_800, "{}", stats.packets_sent);
+        let share = stats.retransmits.total() as f64 / stats.data_sent as f64;
+        println!("seed {seed}: {share} {:?} in {:?}, cwnd {}", stats.retransmits, pair.elapsed(), stats.cwnd);
+        worst = worst.max(share);
+    }
+    assert!(worst <= 0.01, "{worst}");
+}
+
+/// Loss costs only what was lost: with random loss, few chunks are sent again in vain.
+#[test]
+fn random_loss_is_repaired_without_waste() {
+    let link = LinkConfig { loss: Loss::Random(0.02), rate: Some(20_000_000), ..rtt40() };
+    let mut pair = Pair::connected(&link, 7);
+    for tag in 0..200 {
+        pair.a.send(pair.now, 1, payload(tag, 50_000));
+    }
+    assert!(pair.run_until(Duration::from_secs(600), |p| p.b.messages.len() == 200));
+    let stats = pair.a.association.stats();
+    let lost = pair.link.from(Side::A).stats();
+    println!("{:?} in {:?}; {lost:?}", stats.retransmits, pair.elapsed());
+    assert!(stats.retransmits.spurious * 100 <= stats.data_sent, "{:?}", stats.retransmits);
+    assert_eq!(stats.retransmits.timeout, 0, "{:?}", stats.retransmits);
+}
+
+/// §6.3.3 E2: T3-rtx doubles up to its cap, and nothing but it sends during a blackout.
+#[test]
+fn t3_backs_off_up_to_its_cap() {
+    let mut pair = Pair::with_config(Config::webrtc(), &rtt40(), 1);
+    pair.connect();
+    pair.a.send(pair.now, 1, payload(0, 100));
+    pair.run_to_idle();
+    pair.link.set_down(true);
+    pair.record();
+    let start = pair.now - pair.start;
+    pair.a.send(pair.now, 1, payload(1, 100));
+    pair.run_for(Duration::from_secs(20));
+    let log = pair.log.take().unwrap();
+    let moments: Vec<_> = log
+        .iter()
+        .filter(|(_, side, bytes)| *side == Side::A && !tsns(bytes).is_empty())
+        .map(|(at, ..)| *at - start)
+        .collect();
+    let gaps: Vec<_> = moments.windows(2).map(|w| w[1] - w[0]).collect();
+    // The probe, then RTO, 2 × RTO and so on, at most three seconds.
+    assert!(gaps[0] <= ms(130), "{gaps:?}");
+    assert_eq!(gaps[1], ms(400), "{gaps:?}");
+    assert_eq!(gaps[2], ms(800), "{gaps:?}");
+    assert!(gaps[4..].iter().all(|&gap| gap == ms(3000)), "{gaps:?}");
+    assert_eq!(pair.a.association.state(), State::Established, "no counter ends it");
+}
+
+/// §8.1: on its own, an association gives up after Association.Max.Retrans.
+#[test]
+fn without_an_answer_an_association_ends() {
+    let mut pair = Pair::connected(&rtt40(), 1);
+    pair.link.set_down(true);
+    pair.a.send(pair.now, 1, payload(1, 100));
+    pair.run_for(Duration::from_secs(600));
+    assert!(
+        pair.a.has_event(|e| matches!(
+            e,
+            Event::Closed(peerloom_sctp::CloseReason::RetransmissionTimeout { .. })
+        )),
+        "{:?}",
+        pair.a.events
+    );
+}
+
+/// Requirements, "blackout": everything that waits leaves as soon as the path is known to be back.
+#[test]
+fn the_backlog_leaves_at_once_when_the_path_is_back() {
+    for seconds in [5, 25] {
+        let mut pair = Pair::with_config(Config::webrtc(), &rtt40(), 1);
+        pair.connect();
+        pair.a.send(pair.now, 1, payload(0, 100_000));
+        pair.run_to_idle();
+        pair.b.messages.clear();
+        pair.link.set_down(true);
+        for tag in 0..10 {
+            pair.a.send(pair.now, 1, payload(tag, 20_000));
+        }
+        pair.run_for(Duration::from_secs(seconds));
+        pair.link.set_down(false);
+        let now = pair.now;
+        pair.a.association.path_resumed(now);
+        pair.b.association.path_resumed(now);
+        assert!(pair.run_until(ms(100), |p| !p.b.messages.is_empty()), "after {seconds} s");
+        assert!(pair.run_until(ms(700), |p| p.b.messages.len() == 10), "after {seconds} s");
+    }
+}
+
+/// A resumed path with nothing missing is no reason to send anything.
+#[test]
+fn an_idle_path_resumes_silently() {
+    let mut pair = warm();
+    pair.record();
+    pair.a.association.path_resumed(pair.now);
+    pair.transmit();
+    assert_eq!(pair.log.as_ref().map(Vec::len), Some(0));
+}
+
+/// The channel that never sends again recovers after a loss: what was given up is skipped.
+#[test]
+fn unordered_without_retransmissions_goes_on_after_loss() {
+    let link = LinkConfig { loss: Loss::Random(0.1), rate: Some(50_000_000), ..rtt40() };
+    let mut pair = Pair::connected(&link, 3);
+    let mut sent = 0_u64;
+    while sent < 3000 {
+        for _ in 0..20 {
+            pair.a.send_with(pair.now, 1, payload(sent, 1000), false, Reliability::MaxRetransmits(0));
+            sent += 1;
+        }
+        pair.run_for(ms(10));
+    }
+    pair.run_to_idle();
+    let stats = pair.a.association.stats();
+    let share = pair.b.messages.len() as f64 / sent as f64;
+    println!("{share} {stats:?}");
+    assert_eq!(stats.retransmits.total(), 0);
+    assert!((0.85..0.95).contains(&share), "{share}");
+    // One that was given up may have arrived all the same.
+    assert!(stats.messages_abandoned as usize + pair.b.messages.len() >= sent as usize);
+}
+
+/// RFC 9260 §6.1 rule B and the design: the first flight is ten packets, and all leave at once.
+#[test]
+fn the_initial_window_is_ten_packets() {
+    let now = origin();
+    let config = Config::default();
+    let (a, b) = (End::new(config.clone(), 1, now), End::new(config, 2, now));
+    let mut pair = Pair::of(a, b, now, &rtt40(), 1);
+    pair.connect();
+    pair.run_for(ms(100));
+    pair.a.send(pair.now, 1, payload(1, 100_000));
+    let packets = pair.a.transmit(pair.now);
+    assert_eq!(packets.len(), 10);
+    // One run of equal segments.
+    assert!(packets.iter().all(|p| p.len() == 1160));
+    let last = Packet::decode(&packets[9]).unwrap();
+    let Some(Chunk::Data(data)) = last.chunks.last() else { panic!("DATA") };
+    assert!(data.flags.is_immediate(), "RFC 7053: the window closes with it");
+    let first = Packet::decode(&packets[0]).unwrap();
+    let Some(Chunk::Data(data)) = first.chunks.last() else { panic!("DATA") };
+    assert!(!data.flags.is_immediate());
+}
