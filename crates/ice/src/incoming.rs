@@ -1,17 +1,15 @@
-//! Datagrams received: checks of the remote (RFC 8445 §7.3), answers to ours (§7.2.5), answers of
-//! STUN servers.
+//! Datagrams received, and the checks of the remote among them (RFC 8445 §7.3).
 
 use crate::address::{canonical, destination, is_dialable};
 use crate::agent::Agent;
 use crate::candidate::{Candidate, CandidateKind};
-use crate::check::Sent;
 use crate::checklist::{NewPair, PairId};
 use crate::error::Ignored;
-use crate::event::{Event, LocalId, Role, Transmit};
+use crate::event::{LocalId, Role, Transmit};
 use crate::generation::{EarlyCheck, Failure, RemoteCandidate};
 use crate::nomination::PREVIOUS;
 use crate::stats::PairState;
-use crate::stun::{self, Class, Request, Response, TransactionId, Unverified};
+use crate::stun::{self, Class, Request, Unverified};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -279,148 +277,6 @@ impl Agent {
             pair.state = PairState::Frozen;
         }
         Some(id)
-    }
-
-    fn response(
-        &mut self,
-        now: Instant,
-        local: LocalId,
-        source: SocketAddr,
-        message: &Unverified<'_>,
-    ) -> Result<(), Ignored> {
-        // Symmetric by construction (RFC 8445 §7.2.5.2.1): an answer is looked for where the
-        // question went.
-        let find = |list: &crate::checklist::Checklist| {
-            let id = list.find(local, source)?;
-            Some((
-                id,
-                list.pair(id).outstanding.find(now, message.transaction)?,
-            ))
-        };
-        if let Some((id, sent)) = find(&self.current.list) {
-            let remote = self
-                .current
-                .remote
-                .as_ref()
-                .ok_or(Ignored::UnknownTransaction)?;
-            let response = message.response(Some(remote.credentials.pwd()))?;
-            self.current.list.pair_mut(id).outstanding.remove(sent.id);
-            self.answered(now, id, sent, response);
-            return Ok(());
-        }
-        let previous = self.previous.as_ref().map(|p| &p.generation);
-        if let Some((id, sent)) = previous.and_then(|p| find(&p.list)) {
-            return self.answered_previous(now, id, sent, message);
-        }
-        if self
-            .gathering
-            .expects(now, local, source, message.transaction)
-        {
-            let response = message.response(None)?;
-            self.server_answered(now, local, source, message.transaction, response);
-            return Ok(());
-        }
-        Err(Ignored::UnknownTransaction)
-    }
-
-    fn answered(&mut self, now: Instant, id: PairId, sent: Sent, response: Response) {
-        let selected = self.current.selected.as_ref().is_some_and(|s| s.pair == id);
-        match response {
-            Response::Success { mapped } => {
-                let pair = self.current.list.pair_mut(id);
-                let rtt = now.saturating_duration_since(sent.at);
-                pair.rtt = Some(rtt);
-                pair.total_rtt += rtt;
-                pair.counters.responses_received += 1;
-                pair.authenticated = true;
-                pair.last_answer = Some(now);
-                pair.mapped = Some(mapped);
-                pair.state = PairState::Succeeded;
-                pair.backoff.stop();
-                let local = pair.local;
-                let kind = CandidateKind::PeerReflexive;
-                let ufrag = self.current.local.ufrag();
-                // Not signalled: the remote knows it already (RFC 8445 §7.2.5.3.1).
-                self.locals
-                    .reflexive_candidate(local, kind, mapped, None, ufrag);
-                self.current.list.unfreeze(id);
-                if selected {
-                    self.consented(now);
-                }
-                self.valid(
-                    now,
-                    id,
-                    sent.use_candidate && sent.role == Role::Controlling,
-                );
-            }
-            Response::RoleConflict => {
-                // Not if the switch was made since the request left.
-                if sent.role == self.role {
-                    self.switch_role(now);
-                }
-                self.current.list.trigger(now, id);
-            }
-            // RFC 7675 §5.2: consent is withdrawn at once.
-            Response::Error { code: 403 } if selected => self.current.fail(Failure::Consent),
-            Response::Error { .. } => {
-                if !selected {
-                    let pair = self.current.list.pair_mut(id);
-                    pair.state = PairState::Failed;
-                    pair.backoff.stop();
-                }
-            }
-        }
-    }
-
-    fn answered_previous(
-        &mut self,
-        now: Instant,
-        id: PairId,
-        sent: Sent,
-        message: &Unverified<'_>,
-    ) -> Result<(), Ignored> {
-        let previous = self.previous.as_mut().map(|p| &mut p.generation);
-        let previous = previous.ok_or(Ignored::UnknownTransaction)?;
-        let remote = previous
-            .remote
-            .as_ref()
-            .ok_or(Ignored::UnknownTransaction)?;
-        let response = message.response(Some(remote.credentials.pwd()))?;
-        let pair = previous.list.pair_mut(id);
-        pair.outstanding.remove(sent.id);
-        let selected = previous.selected.as_ref().is_some_and(|s| s.pair == id);
-        if selected && self.current.selected.is_none() {
-            match response {
-                Response::Success { .. } => self.consented(now),
-                Response::Error { code: 403 } => previous.fail(Failure::Consent),
-                Response::RoleConflict | Response::Error { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn server_answered(
-        &mut self,
-        now: Instant,
-        local: LocalId,
-        server: SocketAddr,
-        id: TransactionId,
-        response: Response,
-    ) {
-        let mapped = match response {
-            Response::Success { mapped } if is_dialable(mapped) => Some(mapped),
-            Response::Success { .. } | Response::RoleConflict | Response::Error { .. } => None,
-        };
-        self.gathering
-            .answered(now, local, server, id, mapped.is_some(), &self.config);
-        if let Some(mapped) = mapped {
-            let kind = CandidateKind::ServerReflexive;
-            let ufrag = self.current.local.ufrag();
-            let new = self
-                .locals
-                .reflexive_candidate(local, kind, mapped, Some(server), ufrag);
-            self.events.extend(new.map(Event::LocalCandidate));
-        }
     }
 
     /// Queues an answer, which goes to where the request came from and is never larger.

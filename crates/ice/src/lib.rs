@@ -81,6 +81,7 @@ mod limits;
 mod local;
 mod nomination;
 mod outgoing;
+mod response;
 mod signalling;
 mod stats;
 mod stun;

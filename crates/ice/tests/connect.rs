@@ -9,6 +9,7 @@ mod net;
 
 use net::{A, B, Net, addr, link, ms};
 use peerloom_ice::{Address, CandidateKind, Credentials, Event, LocalId, PairState, Role, State};
+use peerloom_sctp::sim::LinkConfig;
 use std::time::Duration;
 
 /// ```text
@@ -325,6 +326,21 @@ fn nomination_waits_for_a_better_pair_but_not_for_long() {
     assert_eq!(at(State::Connected), ms(45));
     assert_eq!(at(State::Completed), ms(45 + 100 + 40));
     net.assert_consistent();
+}
+
+/// Bursts, reordering, duplication, jitter: whatever the path does, both ends come together.
+#[test]
+fn connects_over_adverse_paths() {
+    for seed in 0..200 {
+        let mut net = Net::new(seed, LinkConfig::adverse(seed));
+        net.add_address(A, "192.0.2.1:1000");
+        net.add_address(B, "192.0.2.2:2000");
+        net.exchange_credentials();
+        let time = net.run_while(Duration::from_secs(15), |n| n.both(State::Completed));
+        assert!(time.is_some(), "seed {seed}");
+        net.run_for(Duration::from_secs(5));
+        net.assert_consistent();
+    }
 }
 
 /// Protects the nomination from lost packets: whatever is lost, both end on one pair.

@@ -312,7 +312,10 @@ impl Net {
         for index in 0..self.hosts.len() {
             while let Some(id) = self.hosts[index].link.receive(self.now) {
                 let id = u64::from_be_bytes(id.try_into().unwrap());
-                let mut datagram = self.wire[&id].clone();
+                // A damaged number is a damaged datagram.
+                let Some(mut datagram) = self.wire.get(&id).cloned() else {
+                    continue;
+                };
                 if let Some(nat) = self.hosts[index].nat {
                     datagram.from = self.nats[nat].out(datagram.from, datagram.to);
                 }
