@@ -295,3 +295,13 @@ fn refused_lengths() {
     );
     assert_eq!(sealer.next_sequence(), 1);
 }
+
+/// The sealer goes to the writer task and the opener to the driver: both move between threads, alone.
+#[test]
+fn halves_are_send() {
+    fn assert_send<T: Send + 'static>() {}
+    assert_send::<Sealer>();
+    assert_send::<Opener>();
+    assert_send::<peerloom_dtls::Handshake>();
+    assert_send::<peerloom_dtls::Connected>();
+}
