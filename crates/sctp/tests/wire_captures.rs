@@ -1,5 +1,7 @@
 //! What browsers really send: every packet is understood, and re-encoded to the same bytes.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use std::collections::BTreeMap;
 
 use peerloom_sctp::wire::{Chunk, HEADER_LEN, Packet, Param};

@@ -1,6 +1,8 @@
 //! Every chunk, parameter and error cause: its bytes as the RFCs draw them, both ways, and what
 //! happens when they are cut or bent.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::borrow::Cow;
 
 use peerloom_sctp::serial::ReconfigSeq;
@@ -260,7 +262,7 @@ fn bytes_both_ways() {
     for (chunk, bytes) in samples() {
         let datagram = packet(&bytes);
         let decoded = Packet::decode(&datagram).unwrap_or_else(|e| panic!("{chunk:?}: {e}"));
-        assert_eq!(decoded.chunks[..], [chunk.clone()]);
+        assert_eq!(decoded.chunks[..], *std::slice::from_ref(&chunk));
         assert_eq!(
             (
                 decoded.source_port,

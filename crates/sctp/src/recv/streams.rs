@@ -16,7 +16,7 @@ pub(super) struct Streams {
 pub(super) struct Stream {
     /// The next SSN to deliver is its low half; the rest makes the waiting ones sortable.
     expected: u64,
-    waiting: Option<Box<BTreeMap<u64, ReceivedMessage>>>,
+    waiting: BTreeMap<u64, ReceivedMessage>,
 }
 
 /// What became of an ordered message.
@@ -44,9 +44,8 @@ impl Streams {
     #[cfg(test)]
     pub(super) fn waiting_cost(&self) -> usize {
         let streams = self.pages.iter().flatten().flat_map(|page| page.iter());
-        let waiting = streams.filter_map(|stream| stream.waiting.as_ref());
-        waiting
-            .flat_map(|waiting| waiting.values())
+        streams
+            .flat_map(|stream| stream.waiting.values())
             .map(|message| message.cost)
             .sum()
     }
@@ -59,9 +58,8 @@ impl Streams {
             .get_mut(usize::from(id.0) / PAGE)
             .and_then(Option::as_mut);
         page.map(|page| std::mem::take(&mut page[slot]))
-            .and_then(|stream| stream.waiting)
             .into_iter()
-            .flat_map(|waiting| waiting.into_values())
+            .flat_map(|stream| stream.waiting.into_values())
     }
 
     /// The same for all of them.
@@ -70,8 +68,7 @@ impl Streams {
             .into_iter()
             .flatten()
             .flat_map(|page| *page)
-            .filter_map(|stream| stream.waiting)
-            .flat_map(|waiting| waiting.into_values())
+            .flat_map(|stream| stream.waiting.into_values())
     }
 }
 
@@ -86,8 +83,10 @@ impl Stream {
         if !ssn.is_newer_than(self.expected_ssn()) {
             return Ordered::Stale(message);
         }
-        let waiting = self.waiting.get_or_insert_default();
-        match waiting.insert(self.expected + u64::from(ahead), message) {
+        match self
+            .waiting
+            .insert(self.expected + u64::from(ahead), message)
+        {
             None => Ordered::Waits,
             Some(earlier) => Ordered::Stale(earlier),
         }
@@ -96,18 +95,13 @@ impl Stream {
     /// The next message that no longer waits; call until `None`.
     #[inline]
     pub(super) fn next_waiting(&mut self) -> Option<ReceivedMessage> {
-        let waiting = self.waiting.as_mut()?;
-        let first = waiting.first_entry()?;
+        let first = self.waiting.first_entry()?;
         // A skipped place may lie behind: those before it are due as well.
         if *first.key() > self.expected {
             return None;
         }
         self.expected = self.expected.max(*first.key() + 1);
-        let message = first.remove();
-        if waiting.is_empty() {
-            self.waiting = None;
-        }
-        Some(message)
+        Some(first.remove())
     }
 
     /// Does not wait for anything up to `ssn` (RFC 3758 §3.6). What came of it, and what follows,
@@ -124,5 +118,5 @@ impl Stream {
     }
 }
 
-/// Streams per page; a page is 512 bytes.
+/// Streams per page; a page is 1 KiB.
 const PAGE: usize = 32;

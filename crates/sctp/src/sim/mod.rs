@@ -22,6 +22,8 @@
 
 mod link;
 mod pair;
+mod receive;
 
 pub use link::{Duplex, Link, LinkConfig, LinkStats, Loss, Reorder, Side};
 pub use pair::{Endpoint, Host, Pair};
+pub use receive::ReceiveHalf;

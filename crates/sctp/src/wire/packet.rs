@@ -67,13 +67,12 @@ impl<'a> Packet<'a> {
     pub fn decode_with(datagram: &'a [u8], checksum: Checksum) -> Result<Self, DecodeError> {
         let short = DecodeError::TooShort(datagram.len());
         let (header, mut rest) = datagram.split_first_chunk::<HEADER_LEN>().ok_or(short)?;
-        if rest.len() < TLV_HEADER {
-            return Err(short);
-        }
+        let (chunk_header, behind) = rest.split_first_chunk::<TLV_HEADER>().ok_or(short)?;
         let &[s0, s1, d0, d1, v0, v1, v2, v3, c0, c1, c2, c3] = header;
         // §6.8: the CRC is transmitted in the byte order in which CRC32c hardware leaves it.
         let found = u32::from_le_bytes([c0, c1, c2, c3]);
-        if !(found == 0 && checksum == Checksum::Zero) && found != crc(header, rest) {
+        if !(found == 0 && checksum == Checksum::Zero) && found != crc(header, chunk_header, behind)
+        {
             return Err(DecodeError::Checksum);
         }
         let max_chunks = 8 + datagram.len() / SMALLEST_DATA;
@@ -86,6 +85,10 @@ impl<'a> Packet<'a> {
             let chunk = Chunk::decode(&mut rest)?;
             alone = alone.or(chunk.alone());
             let stops = matches!(&chunk, Chunk::Unknown(unknown) if unknown.action().stops());
+            if chunks.len() == chunks.inline_size() {
+                // Many small messages: most likely more like this one, in one allocation.
+                chunks.reserve(2 + rest.len() / chunk.encoded_len().max(SMALLEST_DATA));
+            }
             chunks.push(chunk);
             if stops {
                 break;
@@ -156,10 +159,12 @@ pub(crate) fn write_checksum(packet: &mut [u8]) {
 
 /// CRC32c as if the checksum field were zero, without touching the packet.
 #[inline]
-fn crc(header: &[u8; HEADER_LEN], rest: &[u8]) -> u32 {
-    let mut zeroed = *header;
-    zeroed[8..].fill(0);
-    crc32c::crc32c_append(crc32c::crc32c(&zeroed), rest)
+fn crc(header: &[u8; HEADER_LEN], chunk_header: &[u8; TLV_HEADER], behind: &[u8]) -> u32 {
+    // Sixteen bytes, not twelve: what remains keeps the alignment of the datagram.
+    let mut front = [0; HEADER_LEN + TLV_HEADER];
+    front[..8].copy_from_slice(&header[..8]);
+    front[HEADER_LEN..].copy_from_slice(chunk_header);
+    crc32c::crc32c_append(crc32c::crc32c(&front), behind)
 }
 
 /// A DATA chunk of one byte. Honest packets hold at most so many chunks, and a few control chunks
