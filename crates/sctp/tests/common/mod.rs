@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use peerloom_sctp::sim::{Duplex, LinkConfig, Side};
+use peerloom_sctp::wire::{
+    Chunk, CookieEcho, Data, DataFlags, GapBlock, Init, Param, Sack, chunk_type,
+};
 use peerloom_sctp::{
     Association, Budget, Config, Event, Limits, OutgoingMessage, Packet, PacketBatch, Ppid,
-    ReceivedMessage, Reliability, State, StreamId,
+    ReceivedMessage, Reliability, Ssn, State, StreamId, Tsn,
 };
 
 /// An arbitrary origin of virtual time.
@@ -272,4 +275,129 @@ pub fn payload(tag: u64, len: usize) -> Bytes {
         *byte = (tag as usize).wrapping_mul(31).wrapping_add(index.wrapping_mul(7)) as u8;
     }
     bytes.into()
+}
+
+/// A peer made by hand: what it sends is exactly what the test says.
+pub struct Raw {
+    /// The tag we put into packets to the association.
+    pub their_tag: u32,
+    /// The tag it puts into packets to us.
+    pub our_tag: u32,
+    /// The TSN we send next.
+    pub next_tsn: u32,
+    /// The first TSN of the association.
+    pub their_tsn: u32,
+}
+
+impl Raw {
+    pub const TAG: u32 = 0x0102_0304;
+    pub const TSN: u32 = 1000;
+
+    /// Our INIT, or INIT-ACK with a cookie.
+    pub fn init(tag: u32, cookie: Option<&[u8]>) -> Init<'static> {
+        let mut params = vec![
+            Param::ForwardTsnSupported,
+            Param::SupportedExtensions(vec![chunk_type::RECONFIG, chunk_type::FORWARD_TSN].into()),
+        ];
+        if let Some(cookie) = cookie {
+            params.push(Param::StateCookie(cookie.to_vec().into()));
+        }
+        Init {
+            initiate_tag: tag,
+            a_rwnd: 1 << 20,
+            outbound_streams: 1000,
+            inbound_streams: 1000,
+            initial_tsn: Tsn(Self::TSN),
+            params,
+        }
+    }
+
+    /// Connects to `end`, which waits: INIT, COOKIE-ECHO.
+    pub fn connect(end: &mut End, now: Instant) -> Self {
+        let init = Chunk::Init(Self::init(Self::TAG, None));
+        end.receive(now, &packet(0, vec![init]));
+        let answers = end.transmit(now);
+        let answer = Packet::decode(&answers[0]).expect("an answer");
+        assert_eq!(answer.verification_tag, Self::TAG);
+        let Chunk::InitAck(ack) = &answer.chunks[0] else { panic!("{answer:?}") };
+        let cookie = ack.state_cookie().expect("a cookie").to_vec();
+        let raw = Self {
+            their_tag: ack.initiate_tag,
+            our_tag: Self::TAG,
+            next_tsn: Self::TSN,
+            their_tsn: ack.initial_tsn.0,
+        };
+        raw.give(end, now, Chunk::CookieEcho(CookieEcho { cookie: cookie.into() }));
+        assert_eq!(end.association.state(), State::Established);
+        assert!(raw.take(end, now).contains(&Chunk::CookieAck));
+        raw
+    }
+
+    /// Hands one chunk to the association.
+    pub fn give(&self, end: &mut End, now: Instant, chunk: Chunk<'_>) {
+        end.receive(now, &packet(self.their_tag, vec![chunk]));
+    }
+
+    /// DATA with the next TSN.
+    pub fn give_data(&mut self, end: &mut End, now: Instant, payload: &[u8]) {
+        let data = Data {
+            tsn: Tsn(self.next_tsn),
+            stream: StreamId(1),
+            ssn: Ssn(0),
+            ppid: Ppid(51),
+            flags: DataFlags::WHOLE.with(DataFlags::UNORDERED).with(DataFlags::IMMEDIATE),
+            payload,
+        };
+        self.next_tsn = self.next_tsn.wrapping_add(1);
+        self.give(end, now, Chunk::Data(data));
+    }
+
+    /// A SACK.
+    pub fn sack(&self, cumulative: u32, a_rwnd: u32, gaps: &[(u16, u16)]) -> Chunk<'static> {
+        Chunk::Sack(Sack {
+            cumulative_tsn: Tsn(cumulative),
+            a_rwnd,
+            gaps: gaps.iter().map(|&(start, end)| GapBlock { start, end }).collect(),
+            duplicates: Default::default(),
+        })
+    }
+
+    /// All chunks the association sends now, DATA left out.
+    pub fn take(&self, end: &mut End, now: Instant) -> Vec<Chunk<'static>> {
+        let mut chunks = Vec::new();
+        for bytes in end.transmit(now) {
+            let packet = Packet::decode(&bytes).expect("our own");
+            assert_eq!(packet.verification_tag, self.our_tag);
+            chunks.extend(packet.chunks.into_iter().filter_map(Chunk::into_owned));
+        }
+        chunks
+    }
+
+    /// TSN and length of all DATA the association sends now.
+    pub fn take_data(&self, end: &mut End, now: Instant) -> Vec<(u32, usize)> {
+        let mut data = Vec::new();
+        for bytes in end.transmit(now) {
+            let packet = Packet::decode(&bytes).expect("our own");
+            for chunk in &packet.chunks {
+                if let Chunk::Data(d) = chunk {
+                    data.push((d.tsn.0, d.payload.len()));
+                }
+            }
+        }
+        data
+    }
+}
+
+/// A packet's bytes.
+pub fn packet(tag: u32, chunks: Vec<Chunk<'_>>) -> Vec<u8> {
+    let packet = Packet {
+        source_port: 5000,
+        destination_port: 5000,
+        verification_tag: tag,
+        chunks: chunks.into(),
+        len: 0,
+    };
+    let mut bytes = vec![0; packet.encoded_len()];
+    packet.encode(&mut bytes);
+    bytes
 }
