@@ -47,12 +47,13 @@ impl Agent {
             .and_then(|p| p.generation.selected.as_mut());
         if let Some(selected) = self.current.selected.as_mut().or(previous) {
             let heard = selected.consent.answered(now, &self.config, &mut self.rng);
+            // Only an answer shows that both directions work.
+            self.current.challenge = None;
             self.after_heard(heard);
         }
     }
 
     fn after_heard(&mut self, heard: Heard) {
-        self.current.challenge = None;
         if heard.resumed {
             self.resumed();
         }

@@ -202,6 +202,36 @@ fn second_network_takes_over() {
     net.assert_consistent();
 }
 
+/// A path that has broken in one direction is as dead as one that has broken in both, though one
+/// end hears the other: either end may be the deaf one.
+#[test]
+fn path_broken_in_one_direction_is_left() {
+    for deaf in [A, B] {
+        let mut net = Net::new(11, link(ms(40), 0.0));
+        for (a, b) in [
+            ("192.0.2.1:1", "192.0.2.2:1"),
+            ("198.51.100.1:2", "198.51.100.2:2"),
+        ] {
+            net.add_address(A, a);
+            net.add_address(B, b);
+        }
+        net.exchange_credentials();
+        net.run_for(2 * S);
+        let from = net.hosts[1 - deaf].addresses[0].1;
+        let to = net.hosts[deaf].agent.selected().unwrap();
+        assert_eq!(to.remote, from);
+        net.blocked.push((from, net.hosts[deaf].addresses[0].1));
+        net.run_for(15 * S);
+        assert!(net.both(State::Completed), "deaf {deaf}");
+        net.assert_consistent();
+        let selected = net.hosts[1 - deaf].agent.selected().unwrap();
+        assert_ne!(
+            (selected.local, selected.remote),
+            (LocalId(0), net.hosts[deaf].addresses[0].1)
+        );
+    }
+}
+
 fn restart(net: &mut Net) {
     let now = net.now;
     for host in [A, B] {

@@ -25,6 +25,8 @@ pub struct Net {
     pub stun_servers: Vec<SocketAddr>,
     /// Local candidates go to the other host at once, as through perfect signalling.
     pub trickle: bool,
+    /// From, to: one direction of a path that is broken.
+    pub blocked: Vec<(SocketAddr, SocketAddr)>,
     wire: HashMap<u64, Datagram>,
     sent: u64,
     servers_link: Link,
@@ -158,6 +160,7 @@ impl Net {
             nats: Vec::new(),
             stun_servers: Vec::new(),
             trickle: true,
+            blocked: Vec::new(),
             wire: HashMap::new(),
             sent: 0,
             servers_link: Link::new(link, seed * 2 + 7),
@@ -332,6 +335,9 @@ impl Net {
     fn route(&mut self, datagram: &Datagram) {
         if self.stun_servers.contains(&datagram.to) {
             return self.serve(datagram);
+        }
+        if self.blocked.contains(&(datagram.from, datagram.to)) {
+            return;
         }
         let mut to = datagram.to;
         let mut behind = None;
