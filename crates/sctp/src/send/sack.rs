@@ -30,8 +30,8 @@ pub(crate) enum SackOutcome {
 #[derive(Debug, Default)]
 struct Newly {
     bytes: usize,
-    /// The round trip of the last sent of those sent once.
-    sample: Option<(Moment, Tsn)>,
+    /// The chunk sent last: when, its TSN, and whether that was its first time.
+    latest: Option<(Moment, Tsn, bool)>,
 }
 
 impl Sender {
@@ -63,11 +63,14 @@ impl Sender {
         if advance > 0 {
             self.on_cumulative(sack.cumulative_tsn);
         }
-        if let Some((sent_at, _)) = newly.sample {
+        // Karn's rule (§6.3.1 C5), for the whole SACK: one that a retransmission brought about tells
+        // nothing about chunks that arrived long before it.
+        if let Some((sent_at, _, true)) = newly.latest {
             self.rtt.sample(now, Duration::from_nanos(moment.0.saturating_sub(sent_at.0)));
         }
         self.on_duplicates(&sack.duplicates);
         self.check_reneging();
+        self.check_window_probe();
         self.detect_losses(now);
         if newly.bytes > 0 && !in_recovery && !self.recovery.in_recovery() {
             self.congestion.on_acked(Acked { bytes: newly.bytes, in_flight });
@@ -163,6 +166,17 @@ impl Sender {
         }
     }
 
+    /// The window opened, and the probe of the closed one was dropped: everything behind it would
+    /// wait for it. If it is only late, one chunk is sent in vain.
+    fn check_window_probe(&mut self) {
+        if let Some((tsn, entry)) = self.outstanding.oldest_in_flight()
+            && entry.loss == Loss::WindowProbe
+            && self.advertised >= usize::from(entry.len)
+        {
+            self.outstanding.mark_lost(tsn, Loss::WindowProbe);
+        }
+    }
+
     /// Marks lost what RACK says is lost, and begins recovery if the network was to blame.
     pub(super) fn detect_losses(&mut self, now: Instant) {
         let moment = self.moment(now);
@@ -202,12 +216,11 @@ impl Sender {
 impl Newly {
     fn add(&mut self, tsn: Tsn, entry: &Entry) {
         self.bytes += entry.wire_len();
-        let later = self.sample.is_none_or(|(at, last)| {
+        let later = self.latest.is_none_or(|(at, last, _)| {
             at < entry.sent_at || at == entry.sent_at && tsn.is_newer_than(last)
         });
-        // Karn's rule, §6.3.1 C5.
-        if entry.sends == 1 && later {
-            self.sample = Some((entry.sent_at, tsn));
+        if later {
+            self.latest = Some((entry.sent_at, tsn, entry.sends == 1));
         }
     }
 }
