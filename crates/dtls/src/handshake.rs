@@ -344,6 +344,7 @@ impl Handshake {
             }
             return Err(error);
         }
+        opener.set_drops(self.drops.clone());
         if self.role == Role::Server {
             opener.set_last_flight(LastFlight::new(self.outward.take_sent(), now));
         }

@@ -77,13 +77,17 @@ impl Opener {
         self.usage
     }
 
-    /// What was ignored and why.
+    /// What was ignored and why, the handshake included.
     pub fn drops(&self) -> &Drops {
         &self.drops
     }
 
     pub(crate) fn set_last_flight(&mut self, last_flight: LastFlight) {
         self.last_flight = last_flight;
+    }
+
+    pub(crate) fn set_drops(&mut self, drops: Drops) {
+        self.drops = drops;
     }
 
     /// Opens without reading a meaning into it, for the peer's Finished.

@@ -8,7 +8,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use peerloom_dtls::{Role, SrtpProfile};
+use peerloom_dtls::{Certificate, Config, Role, SrtpProfile};
 
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -161,6 +161,37 @@ async fn raw_server_on_a_lossy_path() {
         assert!(took.is_some(), "seed {seed}: {ours:?}");
         raw.connected();
         ours.connected();
+    }
+}
+
+/// Certificates of 4 KB make flights of five datagrams: fragments in both directions, repeats that
+/// are released in the middle, transcripts over reassembled messages.
+#[tokio::test(start_paused = true)]
+async fn long_certificates_on_a_lossy_path() {
+    let names: Vec<_> = (0..100)
+        .map(|index| format!("{index:032}.example"))
+        .collect();
+    let long = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(names.clone()).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Certificate::from_pem(&(certificate.pem() + &key.serialize_pem())).unwrap()
+    };
+    let (ours, theirs) = (long(), long());
+    assert!(ours.der().len() > 4_000);
+    let rtt = Duration::from_millis(40);
+    for seed in 0..50 {
+        let client = Config::new(ours.clone(), Role::Client, vec![theirs.fingerprint()]);
+        let server = Config::new(theirs.clone(), Role::Server, vec![ours.fingerprint()]);
+        let mut client = Ours::new(client.with_rtt(rtt));
+        let mut server = Ours::new(server.with_rtt(rtt));
+        let took = Path::lossy(0.2, seed)
+            .run(&mut client, &mut server, LIMIT)
+            .await;
+        assert!(took.is_some(), "seed {seed}: {client:?} {server:?}");
+        let mut record = client.seal(b"data");
+        server.handle(now(), &mut record);
+        assert_eq!(server.received, [b"data"]);
     }
 }
 
