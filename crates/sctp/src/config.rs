@@ -107,7 +107,9 @@ impl Config {
     /// The same with every value inside its range.
     pub(crate) fn normalized(mut self) -> Self {
         self.max_packet_size = self.max_packet_size.clamp(MIN_PACKET_SIZE, MAX_PACKET_SIZE);
-        self.receive_window = self.receive_window.clamp(MIN_RECEIVE_WINDOW, u32::MAX as usize / 2);
+        self.receive_window = self
+            .receive_window
+            .clamp(MIN_RECEIVE_WINDOW, u32::MAX as usize / 2);
         self.max_message_size = self.max_message_size.min(u32::MAX as usize / 2);
         self.outbound_streams = self.outbound_streams.max(1);
         self.inbound_streams = self.inbound_streams.max(1);

@@ -120,7 +120,11 @@ impl std::fmt::Display for AbortCause {
             None => f.write_str("no cause given"),
             Some(code) => {
                 write!(f, "{}", cause_name(code))?;
-                if self.text.is_empty() { Ok(()) } else { write!(f, " ({:?})", self.text) }
+                if self.text.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " ({:?})", self.text)
+                }
             }
         }
     }

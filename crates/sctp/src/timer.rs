@@ -14,7 +14,10 @@ pub(crate) struct Timer {
 impl Timer {
     /// Started for the first time.
     pub(crate) fn start(now: Instant, after: Duration) -> Self {
-        Self { deadline: now + after, attempts: 0 }
+        Self {
+            deadline: now + after,
+            attempts: 0,
+        }
     }
 
     /// Whether it has expired.

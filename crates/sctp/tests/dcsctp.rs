@@ -1,5 +1,10 @@
 //! dcSCTP, what browsers run, as the other end: on virtual time, over the same links.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one variant"
+)]
+
 mod common;
 
 use std::time::{Duration, Instant};
@@ -31,8 +36,14 @@ impl Node {
     }
 
     fn theirs(now: Instant) -> Self {
-        let options = Options { max_send_buffer_size: 64 << 20, ..Options::default() };
-        let options = Options { per_stream_send_queue_limit: 64 << 20, ..options };
+        let options = Options {
+            max_send_buffer_size: 64 << 20,
+            ..Options::default()
+        };
+        let options = Options {
+            per_stream_send_queue_limit: 64 << 20,
+            ..options
+        };
         Self::Theirs(Theirs {
             socket: dcsctp::new_socket("theirs", &options),
             start: now,
@@ -62,14 +73,19 @@ impl Node {
                 let message = Message::new(TheirStreamId(stream), PpId(53), bytes.to_vec());
                 let options = match limit {
                     Reliability::Reliable => SendOptions::default(),
-                    Reliability::MaxRetransmits(count) => {
-                        SendOptions { max_retransmissions: Some(count), ..SendOptions::default() }
-                    }
-                    Reliability::MaxLifetime(life) => {
-                        SendOptions { lifetime: Some(life), ..SendOptions::default() }
-                    }
+                    Reliability::MaxRetransmits(count) => SendOptions {
+                        max_retransmissions: Some(count),
+                        ..SendOptions::default()
+                    },
+                    Reliability::MaxLifetime(life) => SendOptions {
+                        lifetime: Some(life),
+                        ..SendOptions::default()
+                    },
                 };
-                theirs.at(now).send(message, &options).expect("within its limits");
+                theirs
+                    .at(now)
+                    .send(message, &options)
+                    .expect("within its limits");
             }
         }
     }
@@ -81,7 +97,10 @@ impl Node {
                 .reset_streams(now, &[StreamId(stream)])
                 .expect("the peer supports it"),
             Self::Theirs(theirs) => {
-                theirs.at(now).reset_streams(&[TheirStreamId(stream)]).expect("we support it");
+                theirs
+                    .at(now)
+                    .reset_streams(&[TheirStreamId(stream)])
+                    .expect("we support it");
             }
         }
     }
@@ -95,12 +114,16 @@ impl Node {
 
     fn messages(&self) -> Vec<(u16, Vec<u8>)> {
         match self {
-            Self::Ours(end) => {
-                end.messages.iter().map(|m| (m.stream.0, m.payload.to_vec())).collect()
-            }
-            Self::Theirs(theirs) => {
-                theirs.messages.iter().map(|m| (m.stream_id.0, m.payload.clone())).collect()
-            }
+            Self::Ours(end) => end
+                .messages
+                .iter()
+                .map(|m| (m.stream.0, m.payload.to_vec()))
+                .collect(),
+            Self::Theirs(theirs) => theirs
+                .messages
+                .iter()
+                .map(|m| (m.stream_id.0, m.payload.clone()))
+                .collect(),
         }
     }
 
@@ -158,7 +181,8 @@ impl Node {
 
 impl Theirs {
     fn at(&mut self, now: Instant) -> &mut dyn DcSctpSocket {
-        self.socket.advance_time(SocketTime::zero() + (now - self.start));
+        self.socket
+            .advance_time(SocketTime::zero() + (now - self.start));
         &mut *self.socket
     }
 }
@@ -177,20 +201,30 @@ impl World {
     fn new(link: &LinkConfig, make: impl Fn(Instant) -> (Node, Node)) -> Self {
         let now = origin();
         let (a, b) = make(now);
-        Self { now, a, b, link: Duplex::new(link, 1) }
+        Self {
+            now,
+            a,
+            b,
+            link: Duplex::new(link, 1),
+        }
     }
 
     fn connected(link: &LinkConfig, make: impl Fn(Instant) -> (Node, Node)) -> Self {
         let mut world = Self::new(link, make);
         world.a.connect(world.now);
         world.b.connect(world.now);
-        assert!(world.run(Duration::from_secs(60), |w| w.a.is_connected() && w.b.is_connected()));
+        assert!(world.run(Duration::from_secs(60), |w| w.a.is_connected()
+            && w.b.is_connected()));
         world
     }
 
     fn step(&mut self) {
         for side in [Side::A, Side::B] {
-            let node = if side == Side::A { &mut self.a } else { &mut self.b };
+            let node = if side == Side::A {
+                &mut self.a
+            } else {
+                &mut self.b
+            };
             loop {
                 let mut received = 0;
                 while received < BURST
@@ -251,7 +285,10 @@ fn handshake_in_every_order() {
             world.b.connect(world.now);
         }
         let limit = ms(100);
-        assert!(world.run(limit, |w| w.a.is_connected() && w.b.is_connected()), "{a} {b}");
+        assert!(
+            world.run(limit, |w| w.a.is_connected() && w.b.is_connected()),
+            "{a} {b}"
+        );
     }
 }
 
@@ -259,10 +296,15 @@ fn handshake_in_every_order() {
 #[test]
 fn messages_both_ways() {
     let sizes = [1, 100, 1100, 1130, 1200, 5000, 65_535, 200_000];
-    let adverse: Vec<_> = [3, 5, 8, 13, 21, 34, 55, 89].map(LinkConfig::adverse).into();
+    let adverse: Vec<_> = [3, 5, 8, 13, 21, 34, 55, 89]
+        .map(LinkConfig::adverse)
+        .into();
     for (index, link) in [rtt40()].iter().chain(&adverse).enumerate() {
         let mut world = World::connected(link, ours_and_theirs);
-        let payloads: Vec<_> = (0..).zip(sizes).map(|(tag, len)| payload(tag, len)).collect();
+        let payloads: Vec<_> = (0..)
+            .zip(sizes)
+            .map(|(tag, len)| payload(tag, len))
+            .collect();
         for bytes in &payloads {
             world.a.send(world.now, 1, bytes, Reliability::Reliable);
             world.b.send(world.now, 2, bytes, Reliability::Reliable);
@@ -272,8 +314,16 @@ fn messages_both_ways() {
             w.a.messages().len() >= sizes.len() && w.b.messages().len() >= sizes.len()
         });
         assert!(arrived, "link {index}");
-        let sent = |stream| payloads.iter().map(|p| (stream, p.to_vec())).collect::<Vec<_>>();
-        assert!(world.b.messages() == sent(1) && world.a.messages() == sent(2), "link {index}");
+        let sent = |stream| {
+            payloads
+                .iter()
+                .map(|p| (stream, p.to_vec()))
+                .collect::<Vec<_>>()
+        };
+        assert!(
+            world.b.messages() == sent(1) && world.a.messages() == sent(2),
+            "link {index}"
+        );
     }
 }
 
@@ -282,13 +332,25 @@ fn messages_both_ways() {
 fn partial_reliability_both_ways() {
     for make in [ours_and_theirs, theirs_and_ours] {
         let mut world = World::connected(&rtt40(), make);
-        world.a.send(world.now, 1, &payload(0, 100), Reliability::MaxRetransmits(0));
+        world.a.send(
+            world.now,
+            1,
+            &payload(0, 100),
+            Reliability::MaxRetransmits(0),
+        );
         world.run(ms(100), |_| false);
         world.link.set_down(true);
-        world.a.send(world.now, 1, &payload(1, 5000), Reliability::MaxRetransmits(0));
+        world.a.send(
+            world.now,
+            1,
+            &payload(1, 5000),
+            Reliability::MaxRetransmits(0),
+        );
         world.run(ms(10), |_| false);
         world.link.set_down(false);
-        world.a.send(world.now, 1, &payload(2, 100), Reliability::Reliable);
+        world
+            .a
+            .send(world.now, 1, &payload(2, 100), Reliability::Reliable);
         assert!(world.run(Duration::from_secs(10), |w| w.b.messages().len() == 2));
         assert_eq!(world.b.messages()[1].1, payload(2, 100));
     }
@@ -299,13 +361,19 @@ fn partial_reliability_both_ways() {
 fn stream_reset_and_reuse() {
     let mut world = World::connected(&rtt40(), ours_and_theirs);
     for round in 0..3 {
-        world.a.send(world.now, 1, &payload(round, 30_000), Reliability::Reliable);
-        world.b.send(world.now, 1, &payload(round, 30_000), Reliability::Reliable);
+        world
+            .a
+            .send(world.now, 1, &payload(round, 30_000), Reliability::Reliable);
+        world
+            .b
+            .send(world.now, 1, &payload(round, 30_000), Reliability::Reliable);
         world.a.reset(world.now, 1);
         world.b.reset(world.now, 1);
         let expected = round as usize + 1;
         let both = world.run(Duration::from_secs(5), |w| {
-            let (Node::Ours(ours), Node::Theirs(theirs)) = (&w.a, &w.b) else { unreachable!() };
+            let (Node::Ours(ours), Node::Theirs(theirs)) = (&w.a, &w.b) else {
+                unreachable!()
+            };
             let count = |matches: &dyn Fn(&Event) -> bool| {
                 ours.events.iter().filter(|e| matches(e)).count() == expected
             };
@@ -313,13 +381,17 @@ fn stream_reset_and_reuse() {
                 theirs.events.iter().filter(|e| matches(e)).count() == expected
             };
             let done = ResetResult::Performed;
-            count(&|e| matches!(e, Event::IncomingReset { streams } if streams[..] == [StreamId(1)]))
-                && count(&|e| matches!(e, Event::OutgoingResetDone { result, .. } if *result == done))
+            count(
+                &|e| matches!(e, Event::IncomingReset { streams } if streams[..] == [StreamId(1)]),
+            ) && count(&|e| matches!(e, Event::OutgoingResetDone { result, .. } if *result == done))
                 && theirs_count(&|e| matches!(e, SocketEvent::OnStreamsResetPerformed(_)))
                 && theirs_count(&|e| matches!(e, SocketEvent::OnIncomingStreamReset(_)))
         });
         assert!(both, "round {round}");
-        assert_eq!((world.a.messages().len(), world.b.messages().len()), (expected, expected));
+        assert_eq!(
+            (world.a.messages().len(), world.b.messages().len()),
+            (expected, expected)
+        );
     }
 }
 
@@ -328,7 +400,9 @@ fn stream_reset_and_reuse() {
 fn shutdown_from_either_side() {
     for ours in [true, false] {
         let mut world = World::connected(&rtt40(), ours_and_theirs);
-        world.a.send(world.now, 1, &payload(0, 50_000), Reliability::Reliable);
+        world
+            .a
+            .send(world.now, 1, &payload(0, 50_000), Reliability::Reliable);
         if ours {
             world.a.shutdown(world.now);
         } else {
@@ -336,9 +410,10 @@ fn shutdown_from_either_side() {
             world.b.shutdown(world.now);
         }
         assert!(world.run(Duration::from_secs(5), |w| {
-            let (Node::Ours(end), Node::Theirs(theirs)) = (&w.a, &w.b) else { unreachable!() };
-            end.association.close_reason().is_some()
-                && theirs.socket.state() == SocketState::Closed
+            let (Node::Ours(end), Node::Theirs(theirs)) = (&w.a, &w.b) else {
+                unreachable!()
+            };
+            end.association.close_reason().is_some() && theirs.socket.state() == SocketState::Closed
         }));
         assert_eq!(world.b.messages().len(), 1);
     }
@@ -348,7 +423,9 @@ fn shutdown_from_either_side() {
 fn ramp(make: impl Fn(Instant) -> (Node, Node), round_trips: u32) -> Vec<usize> {
     let mut world = World::connected(&rtt40(), make);
     for tag in 0..2000 {
-        world.a.send(world.now, 1, &payload(tag, 10_000), Reliability::Reliable);
+        world
+            .a
+            .send(world.now, 1, &payload(tag, 10_000), Reliability::Reliable);
     }
     (0..round_trips)
         .map(|_| {
@@ -367,7 +444,11 @@ fn a_dcsctp_sender_ramps_up_as_fast_as_against_itself() {
     println!("dcsctp to itself: {itself:?}\ndcsctp to us:     {us:?}");
     for (round_trip, (us, itself)) in us.iter().zip(&itself).enumerate() {
         // A message is 10,000 bytes long and counts when it is complete.
-        assert!(us + 10_000 >= itself / 100 * 98, "{us} of {itself} after {} RTT", round_trip + 1);
+        assert!(
+            us + 10_000 >= itself / 100 * 98,
+            "{us} of {itself} after {} RTT",
+            round_trip + 1
+        );
     }
 }
 
@@ -382,7 +463,10 @@ fn our_sender_doubles_every_round_trip() {
         // the peer's window of 4 MiB is what limits.
         for (round_trip, &bytes) in (1..9).zip(bytes) {
             let ideal = ((1 << round_trip) - 1) * 10 * 1132_usize;
-            assert!(bytes + 10_000 >= ideal * 9 / 10, "{bytes} of {ideal} after {round_trip} RTT");
+            assert!(
+                bytes + 10_000 >= ideal * 9 / 10,
+                "{bytes} of {ideal} after {round_trip} RTT"
+            );
         }
     }
 }

@@ -18,7 +18,10 @@ fn rtt40() -> LinkConfig {
 
 /// A pair whose receiving side does not read.
 fn stalled(window: usize) -> Pair {
-    let config = Config { receive_window: window, ..Config::default() };
+    let config = Config {
+        receive_window: window,
+        ..Config::default()
+    };
     let mut pair = Pair::with_config(config, &rtt40(), 1);
     pair.connect();
     pair.b.reads = false;
@@ -43,8 +46,16 @@ fn a_stalled_consumer_stops_the_sender() {
     let mut pair = stalled(window);
     pair.run_for(Duration::from_secs(30));
     let (a, b) = (pair.a.association.stats(), pair.b.association.stats());
-    assert!(b.receive_buffered <= window / 10 * 11, "{}", b.receive_buffered);
-    assert!(a.unsent_bytes > 500_000, "it waits without a TSN: {}", a.unsent_bytes);
+    assert!(
+        b.receive_buffered <= window / 10 * 11,
+        "{}",
+        b.receive_buffered
+    );
+    assert!(
+        a.unsent_bytes > 500_000,
+        "it waits without a TSN: {}",
+        a.unsent_bytes
+    );
     assert!(a.outstanding <= 2, "a probe at most: {}", a.outstanding);
     assert_eq!(pair.a.association.state(), State::Established);
 }
@@ -64,7 +75,11 @@ fn zero_window_probes() {
     assert!((3..20).contains(&probes), "{probes}");
     assert!(after.cwnd >= before.cwnd, "{} {}", before.cwnd, after.cwnd);
     pair.run_for(Duration::from_secs(600));
-    assert_eq!(pair.a.association.state(), State::Established, "it is answered, so it goes on");
+    assert_eq!(
+        pair.a.association.state(),
+        State::Established,
+        "it is answered, so it goes on"
+    );
 }
 
 /// Requirements: a consumer that reads again has data within a round trip; nothing is lost.
@@ -75,7 +90,10 @@ fn a_reopened_window_is_announced_at_once() {
     let had = pair.b.messages.len();
     pair.b.reads = true;
     release_all(&mut pair, 0);
-    assert!(pair.run_until(ms(41), |p| p.b.messages.len() > had), "an RTT");
+    assert!(
+        pair.run_until(ms(41), |p| p.b.messages.len() > had),
+        "an RTT"
+    );
     assert!(pair.run_until(Duration::from_secs(5), |p| p.b.messages.len() == 100));
     for (tag, message) in (0..).zip(&pair.b.messages) {
         assert_eq!(message.payload, payload(tag, 10_000));
@@ -91,7 +109,11 @@ fn a_lost_window_update_is_found_by_a_probe() {
     pair.run_for(Duration::from_secs(5));
     pair.b.reads = true;
     release_all(&mut pair, 0);
-    assert_eq!(pair.b.transmit(pair.now).len(), 1, "the update, which no one delivers");
+    assert_eq!(
+        pair.b.transmit(pair.now).len(),
+        1,
+        "the update, which no one delivers"
+    );
     assert!(pair.run_until(Duration::from_secs(70), |p| p.b.messages.len() == 100));
 }
 
@@ -100,7 +122,10 @@ fn a_lost_window_update_is_found_by_a_probe() {
 #[test]
 fn no_silly_window() {
     let window = 100_000;
-    let config = Config { receive_window: window, ..Config::default() };
+    let config = Config {
+        receive_window: window,
+        ..Config::default()
+    };
     let mut pair = Pair::with_config(config, &rtt40(), 1);
     pair.connect();
     pair.b.reads = false;
@@ -109,18 +134,19 @@ fn no_silly_window() {
     }
     pair.run_for(Duration::from_secs(3));
     pair.record();
-    let mut released = 0;
-    for _ in 0..300 {
+    for released in 0..300 {
         let now = pair.now;
         let cost = pair.b.messages[released].cost;
-        released += 1;
         pair.b.association.release(now, cost);
         pair.run_for(ms(10));
     }
     let log = pair.log.take().unwrap();
     let count = |from: Side| log.iter().filter(|(_, side, _)| *side == from).count();
     let (data, updates) = (count(Side::A), count(Side::B));
-    assert!(data <= 120 && updates <= 150, "{data} packets and {updates} SACKs for 300 messages");
+    assert!(
+        data <= 120 && updates <= 150,
+        "{data} packets and {updates} SACKs for 300 messages"
+    );
 }
 
 /// §8.3: an idle path is probed every HB.interval + RTO ± 50 %, and the answer is a measurement.
@@ -134,7 +160,10 @@ fn heartbeats() {
         .iter()
         .filter(|(_, side, bytes)| {
             *side == Side::A
-                && matches!(Packet::decode(bytes).unwrap().chunks[0], Chunk::Heartbeat(_))
+                && matches!(
+                    Packet::decode(bytes).unwrap().chunks[0],
+                    Chunk::Heartbeat(_)
+                )
         })
         .map(|(at, ..)| *at)
         .collect();
@@ -171,15 +200,25 @@ fn a_guessed_heartbeat_ack_is_no_answer() {
     let at = end.association.poll_timeout().unwrap();
     end.association.handle_timeout(at);
     let chunks = raw.take(&mut end, at);
-    let [Chunk::Heartbeat(beat)] = &chunks[..] else { panic!("{chunks:?}") };
+    let [Chunk::Heartbeat(beat)] = &chunks[..] else {
+        panic!("{chunks:?}")
+    };
     let mut wrong = beat.info.to_vec();
     wrong[3] ^= 1;
-    raw.give(&mut end, at + ms(5), Chunk::HeartbeatAck(Heartbeat { info: wrong.into() }));
+    raw.give(
+        &mut end,
+        at + ms(5),
+        Chunk::HeartbeatAck(Heartbeat { info: wrong.into() }),
+    );
     assert_eq!(end.association.stats().srtt, Duration::ZERO);
     raw.give(&mut end, at + ms(7), Chunk::HeartbeatAck(beat.clone()));
     assert_eq!(end.association.stats().srtt, ms(7));
     raw.give(&mut end, at + ms(9), Chunk::HeartbeatAck(beat.clone()));
-    assert_eq!(end.association.stats().drops.heartbeat_ack, 2, "an answer counts once");
+    assert_eq!(
+        end.association.stats().drops.heartbeat_ack,
+        2,
+        "an answer counts once"
+    );
 }
 
 /// §9.2: what was queued arrives, then both sides end in order.
@@ -188,7 +227,10 @@ fn shutdown_delivers_everything() {
     for loss in [0.0, 0.05, 0.2] {
         let mut pair = Pair::with_config(
             Config::default(),
-            &LinkConfig { loss: Loss::Random(loss), ..rtt40() },
+            &LinkConfig {
+                loss: Loss::Random(loss),
+                ..rtt40()
+            },
             5,
         );
         pair.connect();
@@ -210,7 +252,11 @@ fn shutdown_delivers_everything() {
         let ended = pair.run_until(Duration::from_secs(400), |p| {
             p.a.association.close_reason().is_some() && p.b.association.close_reason().is_some()
         });
-        assert!(ended, "{loss}: {:?} {:?}", pair.a.association, pair.b.association);
+        assert!(
+            ended,
+            "{loss}: {:?} {:?}",
+            pair.a.association, pair.b.association
+        );
         assert_eq!(pair.b.messages.len(), 20);
         for end in [&pair.a, &pair.b] {
             // The last acknowledgement may be lost for good; the guard ends the wait.
@@ -231,7 +277,9 @@ fn both_shut_down_at_once() {
     pair.a.association.shutdown(pair.now);
     pair.b.association.shutdown(pair.now);
     assert!(pair.run_until(Duration::from_secs(5), |p| {
-        [&p.a, &p.b].iter().all(|e| e.association.close_reason() == Some(&CloseReason::Shutdown))
+        [&p.a, &p.b]
+            .iter()
+            .all(|e| e.association.close_reason() == Some(&CloseReason::Shutdown))
     }));
     assert_eq!((pair.a.messages.len(), pair.b.messages.len()), (1, 1));
 }
@@ -242,12 +290,17 @@ fn both_shut_down_at_once() {
 fn shutdown_before_the_handshake_ends() {
     let mut pair = Pair::new(&rtt40(), 1);
     pair.a.association.shutdown(pair.now);
-    assert_eq!(pair.a.association.close_reason(), Some(&CloseReason::Shutdown));
+    assert_eq!(
+        pair.a.association.close_reason(),
+        Some(&CloseReason::Shutdown)
+    );
     let mut pair = Pair::new(&rtt40(), 1);
     pair.a.send(pair.now, 1, payload(1, 10));
     pair.a.association.connect(pair.now);
     pair.a.association.shutdown(pair.now);
-    assert!(pair.run_until(Duration::from_secs(5), |p| p.a.association.close_reason().is_some()));
+    assert!(pair.run_until(Duration::from_secs(5), |p| {
+        p.a.association.close_reason().is_some()
+    }));
     assert_eq!(pair.b.messages.len(), 1);
 }
 
@@ -296,8 +349,15 @@ fn abort_tells_the_peer() {
 #[test]
 fn refusals_carry_numbers() {
     let now = origin();
-    let limits = Limits { send_queue: 1000, ..Limits::default() };
-    let config = Config { max_message_size: 600, outbound_streams: 10, ..Config::default() };
+    let limits = Limits {
+        send_queue: 1000,
+        ..Limits::default()
+    };
+    let config = Config {
+        max_message_size: 600,
+        outbound_streams: 10,
+        ..Config::default()
+    };
     let mut end = End::with_limits(config, limits, 1, now);
     let mut send = |stream, len: usize| {
         let message = OutgoingMessage {
@@ -310,11 +370,27 @@ fn refusals_carry_numbers() {
         end.association.send(now, message)
     };
     assert_eq!(send(1, 0), Err(SendError::Empty));
-    assert_eq!(send(1, 601), Err(SendError::TooLarge { len: 601, max: 600 }));
+    assert_eq!(
+        send(1, 601),
+        Err(SendError::TooLarge { len: 601, max: 600 })
+    );
     let stream = StreamId(10);
-    assert_eq!(send(10, 1), Err(SendError::NoSuchStream { stream, streams: 10 }));
+    assert_eq!(
+        send(10, 1),
+        Err(SendError::NoSuchStream {
+            stream,
+            streams: 10
+        })
+    );
     assert_eq!(send(1, 600), Ok(()));
-    assert_eq!(send(1, 401), Err(SendError::QueueFull { len: 401, queued: 600, limit: 1000 }));
+    assert_eq!(
+        send(1, 401),
+        Err(SendError::QueueFull {
+            len: 401,
+            queued: 600,
+            limit: 1000
+        })
+    );
     assert_eq!(send(2, 400), Ok(()));
     assert_eq!(end.association.total_buffered(), 1000);
     assert_eq!(end.association.buffered_amount(StreamId(1)), 600);

@@ -21,7 +21,11 @@ fn end(now: Instant) -> End {
 fn sent(end: &mut End, now: Instant) -> Vec<(u32, Vec<Chunk<'static>>)> {
     let owned = |bytes: Vec<u8>| {
         let packet = Packet::decode(&bytes).expect("our own");
-        let chunks = packet.chunks.into_iter().filter_map(Chunk::into_owned).collect();
+        let chunks = packet
+            .chunks
+            .into_iter()
+            .filter_map(Chunk::into_owned)
+            .collect();
         (packet.verification_tag, chunks)
     };
     end.transmit(now).into_iter().map(owned).collect()
@@ -32,10 +36,12 @@ fn init_ack(end: &mut End, now: Instant, init: Init<'static>) -> (Init<'static>,
     let tag = init.initiate_tag;
     end.receive(now, &packet(0, vec![Chunk::Init(init)]));
     let answers = sent(end, now);
-    let found = answers.into_iter().find_map(|(t, chunks)| match &chunks[..] {
-        [Chunk::InitAck(ack)] if t == tag => Some(ack.clone()),
-        _ => None,
-    });
+    let found = answers
+        .into_iter()
+        .find_map(|(t, chunks)| match &chunks[..] {
+            [Chunk::InitAck(ack)] if t == tag => Some(ack.clone()),
+            _ => None,
+        });
     let ack = found.expect("INIT-ACK");
     let cookie = ack.state_cookie().expect("a cookie").to_vec();
     (ack, cookie)
@@ -43,7 +49,10 @@ fn init_ack(end: &mut End, now: Instant, init: Init<'static>) -> (Init<'static>,
 
 fn echo(end: &mut End, now: Instant, tag: u32, cookie: &[u8]) {
     let cookie = cookie.to_vec().into();
-    end.receive(now, &packet(tag, vec![Chunk::CookieEcho(CookieEcho { cookie })]));
+    end.receive(
+        now,
+        &packet(tag, vec![Chunk::CookieEcho(CookieEcho { cookie })]),
+    );
 }
 
 /// §5.1: one side asks, the other answers, two round trips.
@@ -73,7 +82,8 @@ fn both_sides_connect_at_once() {
     pair.b.send(pair.now, 0, payload(2, 100));
     pair.a.association.connect(pair.now);
     pair.b.association.connect(pair.now);
-    assert!(pair.run_until(ms(60), |p| p.a.messages.len() == 1 && p.b.messages.len() == 1));
+    assert!(pair.run_until(ms(60), |p| p.a.messages.len() == 1
+        && p.b.messages.len() == 1));
     pair.run_to_idle();
     for end in [&pair.a, &pair.b] {
         assert_eq!(end.association.state(), State::Established);
@@ -130,7 +140,10 @@ fn no_answer_to_init() {
         pair.record();
         pair.run_for(Duration::from_secs(1000));
         let closed = pair.a.has_event(|e| {
-            matches!(e, Event::Closed(CloseReason::ConnectTimeout { attempts: 9 }))
+            matches!(
+                e,
+                Event::Closed(CloseReason::ConnectTimeout { attempts: 9 })
+            )
         });
         assert_eq!(closed, gives_up);
         let inits = pair.log.as_ref().map_or(0, Vec::len);
@@ -175,7 +188,10 @@ fn a_forged_cookie_is_dropped() {
     echo(&mut b, now, ack.initiate_tag, &foreign);
     cookie[20] ^= 1;
     echo(&mut b, now, ack.initiate_tag, &cookie);
-    assert_eq!((sent(&mut b, now).len(), b.association.state()), (0, State::Closed));
+    assert_eq!(
+        (sent(&mut b, now).len(), b.association.state()),
+        (0, State::Closed)
+    );
     assert_eq!(b.association.stats().drops.forged_cookie, 2);
 }
 
@@ -188,15 +204,23 @@ fn a_stale_cookie_begins_again() {
     now += Duration::from_millis(60_500);
     echo(&mut b, now, ack.initiate_tag, &cookie);
     let answers = sent(&mut b, now);
-    let [(7, chunks)] = &answers[..] else { panic!("{answers:?}") };
-    let [Chunk::Error(error)] = &chunks[..] else { panic!("{chunks:?}") };
+    let [(7, chunks)] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    let [Chunk::Error(error)] = &chunks[..] else {
+        panic!("{chunks:?}")
+    };
     assert_eq!(error.causes, [Cause::StaleCookie(500_000)]);
     assert_eq!(b.association.stats().drops.stale_cookie, 1);
 
     let mut a = end(now);
     a.association.connect(now);
-    let [(0, init)] = &sent(&mut a, now)[..] else { panic!("INIT") };
-    let Chunk::Init(init) = &init[0] else { panic!("INIT") };
+    let [(0, init)] = &sent(&mut a, now)[..] else {
+        panic!("INIT")
+    };
+    let Chunk::Init(init) = &init[0] else {
+        panic!("INIT")
+    };
     let tag = init.initiate_tag;
     let answer = Chunk::InitAck(Raw::init(Raw::TAG, Some(b"cookie")));
     a.receive(now, &packet(tag, vec![answer]));
@@ -204,7 +228,9 @@ fn a_stale_cookie_begins_again() {
     sent(&mut a, now);
     a.receive(now, &packet(tag, vec![Chunk::Error(error.clone())]));
     assert_eq!(a.association.state(), State::CookieWait);
-    let [(0, again)] = &sent(&mut a, now)[..] else { panic!("INIT") };
+    let [(0, again)] = &sent(&mut a, now)[..] else {
+        panic!("INIT")
+    };
     assert!(matches!(&again[0], Chunk::Init(init) if init.initiate_tag == tag));
 }
 
@@ -238,10 +264,17 @@ fn an_init_in_cookie_wait_is_answered_with_our_tag() {
     let now = origin();
     let mut a = end(now);
     a.association.connect(now);
-    let [(0, own)] = &sent(&mut a, now)[..] else { panic!("INIT") };
-    let Chunk::Init(own) = &own[0] else { panic!("INIT") };
+    let [(0, own)] = &sent(&mut a, now)[..] else {
+        panic!("INIT")
+    };
+    let Chunk::Init(own) = &own[0] else {
+        panic!("INIT")
+    };
     let (ack, cookie) = init_ack(&mut a, now, Raw::init(7, None));
-    assert_eq!((ack.initiate_tag, ack.initial_tsn), (own.initiate_tag, own.initial_tsn));
+    assert_eq!(
+        (ack.initiate_tag, ack.initial_tsn),
+        (own.initiate_tag, own.initial_tsn)
+    );
     assert_eq!(a.association.state(), State::CookieWait);
     // §5.2.4 action B: the tag of the peer is not known yet.
     echo(&mut a, now, ack.initiate_tag, &cookie);
@@ -255,10 +288,17 @@ fn action_b_takes_the_tag_from_the_cookie() {
     let now = origin();
     let mut a = end(now);
     a.association.connect(now);
-    let [(0, own)] = &sent(&mut a, now)[..] else { panic!("INIT") };
-    let Chunk::Init(own) = &own[0] else { panic!("INIT") };
+    let [(0, own)] = &sent(&mut a, now)[..] else {
+        panic!("INIT")
+    };
+    let Chunk::Init(own) = &own[0] else {
+        panic!("INIT")
+    };
     let tag = own.initiate_tag;
-    a.receive(now, &packet(tag, vec![Chunk::InitAck(Raw::init(8, Some(b"cookie")))]));
+    a.receive(
+        now,
+        &packet(tag, vec![Chunk::InitAck(Raw::init(8, Some(b"cookie")))]),
+    );
     assert_eq!(a.association.state(), State::CookieEchoed);
     sent(&mut a, now);
     let (_, cookie) = init_ack(&mut a, now, Raw::init(7, None));
@@ -337,30 +377,44 @@ fn unexpected_answers_are_dropped() {
     raw.give(&mut b, now, Chunk::CookieAck);
     raw.give(&mut b, now, Chunk::InitAck(Raw::init(9, Some(b"cookie"))));
     assert_eq!(b.association.stats().drops.unexpected_chunk, 2);
-    assert_eq!((b.association.state(), sent(&mut b, now).len()), (State::Established, 0));
+    assert_eq!(
+        (b.association.state(), sent(&mut b, now).len()),
+        (State::Established, 0)
+    );
 }
 
 /// §3.3.2: values that an INIT may not have are answered with an ABORT, and leave no state.
 #[test]
 fn invalid_inits() {
     let now = origin();
-    let invalid: [fn(&mut Init<'_>); 3] =
-        [|i| i.outbound_streams = 0, |i| i.inbound_streams = 0, |i| i.a_rwnd = 1499];
+    let invalid: [fn(&mut Init<'_>); 3] = [
+        |i| i.outbound_streams = 0,
+        |i| i.inbound_streams = 0,
+        |i| i.a_rwnd = 1499,
+    ];
     for spoil in invalid {
         let mut b = end(now);
         let mut init = Raw::init(7, None);
         spoil(&mut init);
         b.receive(now, &packet(0, vec![Chunk::Init(init)]));
         let answers = sent(&mut b, now);
-        let [(7, chunks)] = &answers[..] else { panic!("{answers:?}") };
-        let [Chunk::Abort(abort)] = &chunks[..] else { panic!("{chunks:?}") };
+        let [(7, chunks)] = &answers[..] else {
+            panic!("{answers:?}")
+        };
+        let [Chunk::Abort(abort)] = &chunks[..] else {
+            panic!("{chunks:?}")
+        };
         assert_eq!(abort.causes, [Cause::InvalidMandatoryParameter]);
         assert_eq!(b.association.state(), State::Closed);
         Raw::connect(&mut b, now);
     }
     let mut b = end(now);
     b.receive(now, &packet(0, vec![Chunk::Init(Raw::init(0, None))]));
-    assert_eq!(sent(&mut b, now).len(), 0, "a tag of zero leaves no one to answer");
+    assert_eq!(
+        sent(&mut b, now).len(),
+        0,
+        "a tag of zero leaves no one to answer"
+    );
 }
 
 /// §3.3.3: an INIT-ACK without a cookie ends the attempt.
@@ -369,11 +423,20 @@ fn an_init_ack_without_a_cookie_aborts() {
     let now = origin();
     let mut a = end(now);
     a.association.connect(now);
-    let [(0, own)] = &sent(&mut a, now)[..] else { panic!("INIT") };
-    let Chunk::Init(own) = &own[0] else { panic!("INIT") };
-    a.receive(now, &packet(own.initiate_tag, vec![Chunk::InitAck(Raw::init(8, None))]));
+    let [(0, own)] = &sent(&mut a, now)[..] else {
+        panic!("INIT")
+    };
+    let Chunk::Init(own) = &own[0] else {
+        panic!("INIT")
+    };
+    a.receive(
+        now,
+        &packet(own.initiate_tag, vec![Chunk::InitAck(Raw::init(8, None))]),
+    );
     let answers = sent(&mut a, now);
-    let [(8, chunks)] = &answers[..] else { panic!("{answers:?}") };
+    let [(8, chunks)] = &answers[..] else {
+        panic!("{answers:?}")
+    };
     assert!(matches!(&chunks[..], [Chunk::Abort(_)]));
     assert!(a.has_event(|e| matches!(e, Event::Closed(CloseReason::ProtocolViolation(_)))));
 }
@@ -383,7 +446,10 @@ fn an_init_ack_without_a_cookie_aborts() {
 #[test]
 fn streams_are_negotiated() {
     let now = origin();
-    let few = Config { inbound_streams: 10, ..Config::default() };
+    let few = Config {
+        inbound_streams: 10,
+        ..Config::default()
+    };
     let (mut a, b) = (end(now), End::new(few, 2, now));
     a.send(now, 9, payload(1, 10));
     a.send(now, 10, payload(2, 10));
@@ -392,7 +458,18 @@ fn streams_are_negotiated() {
     pair.connect();
     pair.run_to_idle();
     assert_eq!(pair.b.messages.len(), 1);
-    assert!(pair.a.has_event(|e| matches!(e, Event::Connected { outbound_streams: 10, .. })));
-    let given_up = pair.a.events.iter().filter(|e| matches!(e, Event::Abandoned { .. })).count();
+    assert!(pair.a.has_event(|e| matches!(
+        e,
+        Event::Connected {
+            outbound_streams: 10,
+            ..
+        }
+    )));
+    let given_up = pair
+        .a
+        .events
+        .iter()
+        .filter(|e| matches!(e, Event::Abandoned { .. }))
+        .count();
     assert_eq!(given_up, 2);
 }

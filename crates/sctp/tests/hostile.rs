@@ -42,9 +42,15 @@ fn wrong_verification_tag() {
         data(Raw::TSN, 1, DataFlags::WHOLE, b"x"),
         raw.sack(raw.their_tsn.wrapping_sub(1), 1 << 20, &[]),
         Chunk::Abort(Abort::default()),
-        Chunk::Shutdown(Shutdown { cumulative_tsn: Tsn(raw.their_tsn.wrapping_sub(1)) }),
-        Chunk::ShutdownComplete(ShutdownComplete { reflected_tag: false }),
-        Chunk::Heartbeat(Heartbeat { info: b"x"[..].into() }),
+        Chunk::Shutdown(Shutdown {
+            cumulative_tsn: Tsn(raw.their_tsn.wrapping_sub(1)),
+        }),
+        Chunk::ShutdownComplete(ShutdownComplete {
+            reflected_tag: false,
+        }),
+        Chunk::Heartbeat(Heartbeat {
+            info: b"x"[..].into(),
+        }),
         Chunk::InitAck(Raw::init(5, Some(b"x"))),
         Chunk::CookieAck,
     ];
@@ -53,18 +59,32 @@ fn wrong_verification_tag() {
         end.receive(now, &packet(raw.their_tag ^ 1, vec![chunk]));
     }
     // An INIT has the tag zero (§8.5.1 A).
-    end.receive(now, &packet(raw.their_tag, vec![Chunk::Init(Raw::init(5, None))]));
+    end.receive(
+        now,
+        &packet(raw.their_tag, vec![Chunk::Init(Raw::init(5, None))]),
+    );
     assert_eq!(end.association.stats().drops.verification_tag, count + 1);
     assert_eq!(end.association.state(), State::Established);
     assert_eq!(raw.take(&mut end, now), []);
     // §8.5.1 B: with the T-bit, the tag is the one we send.
-    let mut abort = Abort { reflected_tag: true, causes: Vec::new() };
-    end.receive(now, &packet(raw.their_tag, vec![Chunk::Abort(abort.clone())]));
+    let mut abort = Abort {
+        reflected_tag: true,
+        causes: Vec::new(),
+    };
+    end.receive(
+        now,
+        &packet(raw.their_tag, vec![Chunk::Abort(abort.clone())]),
+    );
     assert_eq!(end.association.state(), State::Established);
-    abort.causes.push(Cause::UserInitiatedAbort(b"bye"[..].into()));
+    abort
+        .causes
+        .push(Cause::UserInitiatedAbort(b"bye"[..].into()));
     end.receive(now, &packet(raw.our_tag, vec![Chunk::Abort(abort)]));
     let reason = end.association.close_reason().map(ToString::to_string);
-    assert_eq!(reason.as_deref(), Some("aborted by the peer: user-initiated abort (\"bye\")"));
+    assert_eq!(
+        reason.as_deref(),
+        Some("aborted by the peer: user-initiated abort (\"bye\")")
+    );
 }
 
 /// Other ports are no one's.
@@ -77,7 +97,10 @@ fn wrong_ports() {
     let crc = crc32c::crc32c(&bytes);
     bytes[8..12].copy_from_slice(&crc.to_le_bytes());
     end.receive(now, &bytes);
-    assert_eq!((end.association.state(), end.association.stats().drops.ports), (State::Established, 1));
+    assert_eq!(
+        (end.association.state(), end.association.stats().drops.ports),
+        (State::Established, 1)
+    );
 }
 
 /// A SACK for what was never sent: in its gaps it is ignored, in its cumulative TSN it ends the
@@ -90,11 +113,20 @@ fn lying_sacks() {
     assert_eq!(sent.len(), 3);
     let base = raw.their_tsn.wrapping_sub(1);
     let before = end.association.stats();
-    for gaps in [&[(2, 4)][..], &[(3, 2)], &[(1, 2)], &[(0, 0)], &[(2, 3), (65_535, 65_535)]] {
+    for gaps in [
+        &[(2, 4)][..],
+        &[(3, 2)],
+        &[(1, 2)],
+        &[(0, 0)],
+        &[(2, 3), (65_535, 65_535)],
+    ] {
         raw.give(&mut end, now, raw.sack(base, 1 << 20, gaps));
     }
     let stats = end.association.stats();
-    assert_eq!((stats.bytes_in_flight, stats.cwnd), (before.bytes_in_flight, before.cwnd));
+    assert_eq!(
+        (stats.bytes_in_flight, stats.cwnd),
+        (before.bytes_in_flight, before.cwnd)
+    );
     assert_eq!(stats.drops.lying_sack, 5);
     // An old one is nothing special.
     raw.give(&mut end, now, raw.sack(base.wrapping_add(1), 1 << 20, &[]));
@@ -105,7 +137,9 @@ fn lying_sacks() {
         end.association.close_reason(),
         Some(CloseReason::ProtocolViolation("SACK of a TSN never sent"))
     ));
-    let [Chunk::Abort(abort)] = &raw.take(&mut end, now)[..] else { panic!("ABORT") };
+    let [Chunk::Abort(abort)] = &raw.take(&mut end, now)[..] else {
+        panic!("ABORT")
+    };
     assert!(matches!(&abort.causes[..], [Cause::ProtocolViolation(_)]));
 }
 
@@ -139,8 +173,18 @@ fn gap_bombs() {
     raw.give(&mut end, now, raw.sack(acked, 1 << 24, &gaps));
     let stats = end.association.stats();
     assert_eq!(stats.outstanding, usize::from(sent));
-    raw.give(&mut end, now, raw.sack(acked.wrapping_add(u32::from(sent)), 1 << 24, &[]));
-    assert_eq!((end.association.stats().outstanding, end.association.stats().bytes_in_flight), (0, 0));
+    raw.give(
+        &mut end,
+        now,
+        raw.sack(acked.wrapping_add(u32::from(sent)), 1 << 24, &[]),
+    );
+    assert_eq!(
+        (
+            end.association.stats().outstanding,
+            end.association.stats().bytes_in_flight
+        ),
+        (0, 0)
+    );
 }
 
 /// §6.2.1: what was gap-acked and is not any more is sent again.
@@ -164,7 +208,10 @@ fn a_receiver_that_reneges_gets_it_again() {
 #[test]
 fn forward_tsn_beyond_the_window() {
     let (mut end, raw, now) = connected();
-    let skipped = [SkippedStream { stream: StreamId(60_000), ssn: Ssn(5) }];
+    let skipped = [SkippedStream {
+        stream: StreamId(60_000),
+        ssn: Ssn(5),
+    }];
     for ahead in [70_000_u32, 1 << 30, 1 << 31, u32::MAX - 5] {
         let forward = ForwardTsn {
             new_cumulative_tsn: Tsn(Raw::TSN.wrapping_add(ahead)),
@@ -172,7 +219,9 @@ fn forward_tsn_beyond_the_window() {
         };
         raw.give(&mut end, now, Chunk::ForwardTsn(forward));
         let chunks = raw.take(&mut end, now);
-        let [Chunk::Sack(sack)] = &chunks[..] else { panic!("{ahead}: {chunks:?}") };
+        let [Chunk::Sack(sack)] = &chunks[..] else {
+            panic!("{ahead}: {chunks:?}")
+        };
         assert_eq!(sack.cumulative_tsn, Tsn(Raw::TSN - 1));
     }
     assert_eq!(end.association.state(), State::Established);
@@ -188,8 +237,15 @@ fn reconfig_floods() {
     };
     let answer = |end: &mut End| {
         let chunks = raw.take(end, now);
-        let [Chunk::Reconfig(reconfig)] = &chunks[..] else { panic!("{chunks:?}") };
-        let ReconfigParam::Response { response, result, .. } = reconfig.params[0] else { panic!() };
+        let [Chunk::Reconfig(reconfig)] = &chunks[..] else {
+            panic!("{chunks:?}")
+        };
+        let ReconfigParam::Response {
+            response, result, ..
+        } = reconfig.params[0]
+        else {
+            panic!()
+        };
         (response.0, result)
     };
     let request = |n| peerloom_sctp::serial::ReconfigSeq(Raw::TSN + n);
@@ -204,18 +260,38 @@ fn reconfig_floods() {
         give(&mut end, outgoing(0, &[3]));
     }
     assert_eq!(answer(&mut end), (Raw::TSN, ReconfigResult::Performed));
-    assert_eq!(end.events.iter().filter(|e| matches!(e, Event::IncomingReset { .. })).count(), 1);
+    assert_eq!(
+        end.events
+            .iter()
+            .filter(|e| matches!(e, Event::IncomingReset { .. }))
+            .count(),
+        1
+    );
     // Out of sequence.
     give(&mut end, outgoing(7, &[3]));
-    assert_eq!(answer(&mut end), (Raw::TSN + 7, ReconfigResult::BadSequenceNumber));
+    assert_eq!(
+        answer(&mut end),
+        (Raw::TSN + 7, ReconfigResult::BadSequenceNumber)
+    );
     // A stream that does not exist.
     give(&mut end, outgoing(1, &[3, 1000]));
     assert_eq!(answer(&mut end), (Raw::TSN + 1, ReconfigResult::WrongSsn));
     let denied = [
-        ReconfigParam::SsnTsnReset { request: request(2) },
-        ReconfigParam::AddOutgoingStreams { request: request(3), count: 65_535 },
-        ReconfigParam::AddIncomingStreams { request: request(4), count: 1 },
-        ReconfigParam::IncomingReset { request: request(5), streams: [].into_iter().collect() },
+        ReconfigParam::SsnTsnReset {
+            request: request(2),
+        },
+        ReconfigParam::AddOutgoingStreams {
+            request: request(3),
+            count: 65_535,
+        },
+        ReconfigParam::AddIncomingStreams {
+            request: request(4),
+            count: 1,
+        },
+        ReconfigParam::IncomingReset {
+            request: request(5),
+            streams: [].into_iter().collect(),
+        },
     ];
     for (n, param) in (2..).zip(denied) {
         give(&mut end, param);
@@ -223,8 +299,12 @@ fn reconfig_floods() {
     }
     // New requests without end, and nobody takes the events: the peer has to ask again.
     for n in 6..3000 {
-        let bytes = packet(raw.their_tag, vec![Chunk::Reconfig(Reconfig::one(outgoing(n, &[3])))]);
-        end.association.handle_packet(now, &Packet::decode(&bytes).unwrap());
+        let bytes = packet(
+            raw.their_tag,
+            vec![Chunk::Reconfig(Reconfig::one(outgoing(n, &[3])))],
+        );
+        end.association
+            .handle_packet(now, &Packet::decode(&bytes).unwrap());
         let _ = end.transmit(now);
     }
     let mut events = 0;
@@ -234,11 +314,14 @@ fn reconfig_floods() {
     assert_eq!(events, 1024);
     // A response to nothing.
     let dropped = end.association.stats().drops.reconfig;
-    give(&mut end, ReconfigParam::Response {
-        response: request(0),
-        result: ReconfigResult::Performed,
-        next_tsns: None,
-    });
+    give(
+        &mut end,
+        ReconfigParam::Response {
+            response: request(0),
+            result: ReconfigResult::Performed,
+            next_tsns: None,
+        },
+    );
     assert_eq!(end.association.stats().drops.reconfig, dropped + 1);
 }
 
@@ -247,19 +330,45 @@ fn reconfig_floods() {
 fn heartbeat_floods() {
     let (mut end, raw, now) = connected();
     let info: Vec<u8> = (0..1000).map(|n| n as u8).collect();
-    raw.give(&mut end, now, Chunk::Heartbeat(Heartbeat { info: (&info[..]).into() }));
-    let [Chunk::HeartbeatAck(ack)] = &raw.take(&mut end, now)[..] else { panic!("HEARTBEAT-ACK") };
+    raw.give(
+        &mut end,
+        now,
+        Chunk::Heartbeat(Heartbeat {
+            info: (&info[..]).into(),
+        }),
+    );
+    let [Chunk::HeartbeatAck(ack)] = &raw.take(&mut end, now)[..] else {
+        panic!("HEARTBEAT-ACK")
+    };
     assert_eq!(ack.info[..], info[..]);
-    raw.give(&mut end, now, Chunk::Heartbeat(Heartbeat { info: vec![0; 1100].into() }));
+    raw.give(
+        &mut end,
+        now,
+        Chunk::Heartbeat(Heartbeat {
+            info: vec![0; 1100].into(),
+        }),
+    );
     assert_eq!(raw.take(&mut end, now), []);
     for _ in 0..10_000 {
-        raw.give(&mut end, now, Chunk::Heartbeat(Heartbeat { info: (&info[..]).into() }));
+        raw.give(
+            &mut end,
+            now,
+            Chunk::Heartbeat(Heartbeat {
+                info: (&info[..]).into(),
+            }),
+        );
     }
     assert_eq!(raw.take(&mut end, now).len(), 64);
     assert_eq!(end.association.stats().drops.control_limit, 1 + 10_000 - 64);
     // An answer that no one asked for moves no clock.
     let before = end.association.stats().srtt;
-    raw.give(&mut end, now, Chunk::HeartbeatAck(Heartbeat { info: vec![0; 16].into() }));
+    raw.give(
+        &mut end,
+        now,
+        Chunk::HeartbeatAck(Heartbeat {
+            info: vec![0; 16].into(),
+        }),
+    );
     assert_eq!(end.association.stats().drops.heartbeat_ack, 1);
     assert_eq!(end.association.stats().srtt, before);
 }
@@ -269,7 +378,9 @@ fn heartbeat_floods() {
 fn empty_data() {
     let (mut end, raw, now) = connected();
     raw.give(&mut end, now, data(Raw::TSN, 1, DataFlags::WHOLE, b""));
-    let [Chunk::Abort(abort)] = &raw.take(&mut end, now)[..] else { panic!("ABORT") };
+    let [Chunk::Abort(abort)] = &raw.take(&mut end, now)[..] else {
+        panic!("ABORT")
+    };
     assert_eq!(abort.causes, [Cause::NoUserData(Tsn(Raw::TSN))]);
 }
 
@@ -279,8 +390,13 @@ fn data_for_unknown_streams() {
     let (mut end, raw, now) = connected();
     raw.give(&mut end, now, data(Raw::TSN, 1000, DataFlags::WHOLE, b"x"));
     let chunks = raw.take(&mut end, now);
-    let [Chunk::Error(error), Chunk::Sack(sack)] = &chunks[..] else { panic!("{chunks:?}") };
-    assert_eq!(error.causes, [Cause::InvalidStreamIdentifier(StreamId(1000))]);
+    let [Chunk::Error(error), Chunk::Sack(sack)] = &chunks[..] else {
+        panic!("{chunks:?}")
+    };
+    assert_eq!(
+        error.causes,
+        [Cause::InvalidStreamIdentifier(StreamId(1000))]
+    );
     assert_eq!(sack.cumulative_tsn, Tsn(Raw::TSN));
     assert_eq!(end.messages.len(), 0);
 }
@@ -291,22 +407,40 @@ fn unknown_chunks() {
     let (mut end, raw, now) = connected();
     let mut tsn = Raw::TSN;
     // Type; processing goes on; it is reported.
-    for (chunk_type, goes_on, reported) in
-        [(0x3e, false, false), (0x7e, false, true), (0xbe, true, false), (0xfe, true, true), (0x40, false, true)]
-    {
-        let unknown = UnknownChunk { chunk_type, flags: 0, value: b"abcd"[..].into() };
+    for (chunk_type, goes_on, reported) in [
+        (0x3e, false, false),
+        (0x7e, false, true),
+        (0xbe, true, false),
+        (0xfe, true, true),
+        (0x40, false, true),
+    ] {
+        let unknown = UnknownChunk {
+            chunk_type,
+            flags: 0,
+            value: b"abcd"[..].into(),
+        };
         let chunks = vec![
             Chunk::Unknown(unknown.clone()),
             data(tsn, 1, DataFlags::WHOLE.with(DataFlags::UNORDERED), b"x"),
         ];
         let before = end.messages.len();
         end.receive(now, &packet(raw.their_tag, chunks));
-        assert_eq!(end.messages.len() - before, usize::from(goes_on), "{chunk_type:#x}");
+        assert_eq!(
+            end.messages.len() - before,
+            usize::from(goes_on),
+            "{chunk_type:#x}"
+        );
         tsn += u32::from(goes_on);
         let errors: Vec<_> = raw
             .take(&mut end, now)
             .into_iter()
-            .filter_map(|c| if let Chunk::Error(e) = c { Some(e) } else { None })
+            .filter_map(|c| {
+                if let Chunk::Error(e) = c {
+                    Some(e)
+                } else {
+                    None
+                }
+            })
             .collect();
         assert_eq!(errors.len(), usize::from(reported), "{chunk_type:#x}");
         if reported {
@@ -322,15 +456,59 @@ fn unknown_chunks() {
 fn out_of_the_blue() {
     let (mut end, raw, now) = connected();
     end.association.abort(now, "enough");
-    let [Chunk::Abort(_)] = &raw.take(&mut end, now)[..] else { panic!("ABORT") };
-    let long = Chunk::Heartbeat(Heartbeat { info: vec![0; 100].into() });
-    let cases: Vec<(u32, Chunk<'_>, Option<(u32, Chunk<'static>)>)> = vec![
-        (0, Chunk::Init(Raw::init(9, None)), Some((9, Chunk::Abort(Abort::default())))),
-        (3, Chunk::ShutdownAck, Some((3, Chunk::ShutdownComplete(ShutdownComplete { reflected_tag: true })))),
-        (3, long, Some((3, Chunk::Abort(Abort { reflected_tag: true, causes: vec![] })))),
-        (3, data(1, 1, DataFlags::WHOLE, b"x"), Some((3, Chunk::Abort(Abort { reflected_tag: true, causes: vec![] })))),
+    let [Chunk::Abort(_)] = &raw.take(&mut end, now)[..] else {
+        panic!("ABORT")
+    };
+    let long = Chunk::Heartbeat(Heartbeat {
+        info: vec![0; 100].into(),
+    });
+    type Answer = Option<(u32, Chunk<'static>)>;
+    let cases: Vec<(u32, Chunk<'_>, Answer)> = vec![
+        (
+            0,
+            Chunk::Init(Raw::init(9, None)),
+            Some((9, Chunk::Abort(Abort::default()))),
+        ),
+        (
+            3,
+            Chunk::ShutdownAck,
+            Some((
+                3,
+                Chunk::ShutdownComplete(ShutdownComplete {
+                    reflected_tag: true,
+                }),
+            )),
+        ),
+        (
+            3,
+            long,
+            Some((
+                3,
+                Chunk::Abort(Abort {
+                    reflected_tag: true,
+                    causes: vec![],
+                }),
+            )),
+        ),
+        (
+            3,
+            data(1, 1, DataFlags::WHOLE, b"x"),
+            Some((
+                3,
+                Chunk::Abort(Abort {
+                    reflected_tag: true,
+                    causes: vec![],
+                }),
+            )),
+        ),
         (3, Chunk::Abort(Abort::default()), None),
-        (3, Chunk::ShutdownComplete(ShutdownComplete { reflected_tag: false }), None),
+        (
+            3,
+            Chunk::ShutdownComplete(ShutdownComplete {
+                reflected_tag: false,
+            }),
+            None,
+        ),
         (3, Chunk::CookieAck, None),
     ];
     for (tag, chunk, expected) in cases {
@@ -340,7 +518,10 @@ fn out_of_the_blue() {
         let found = answers.first().map(|bytes| {
             assert!(bytes.len() <= question.len());
             let packet = Packet::decode(bytes).unwrap();
-            (packet.verification_tag, packet.chunks[0].clone().into_owned().unwrap())
+            (
+                packet.verification_tag,
+                packet.chunks[0].clone().into_owned().unwrap(),
+            )
         });
         assert_eq!(found, expected);
     }
@@ -364,16 +545,21 @@ fn random_chunks() {
                     _ => Reliability::MaxLifetime(ms(rng.random_range(0..200))),
                 };
                 let len = rng.random_range(1..4000);
-                let _ = end.association.send(now, peerloom_sctp::OutgoingMessage {
-                    stream: StreamId(rng.random_range(0..5)),
-                    ppid: Ppid(0),
-                    payload: payload(round, len),
-                    ordered: rng.random_bool(0.5),
-                    reliability: limit,
-                });
+                let _ = end.association.send(
+                    now,
+                    peerloom_sctp::OutgoingMessage {
+                        stream: StreamId(rng.random_range(0..5)),
+                        ppid: Ppid(0),
+                        payload: payload(round, len),
+                        ordered: rng.random_bool(0.5),
+                        reliability: limit,
+                    },
+                );
             }
             if rng.random_bool(0.02) {
-                let _ = end.association.reset_streams(now, &[StreamId(rng.random_range(0..5))]);
+                let _ = end
+                    .association
+                    .reset_streams(now, &[StreamId(rng.random_range(0..5))]);
             }
             let outstanding = end.association.stats().outstanding as u32;
             let near = |rng: &mut StdRng, base: u32| match rng.random_range(0..4) {
@@ -383,10 +569,24 @@ fn random_chunks() {
             let body = [7; 3000];
             let chunk = match rng.random_range(0..12) {
                 0..3 => {
-                    let flags = [DataFlags::NONE, DataFlags::BEGIN, DataFlags::END, DataFlags::WHOLE][rng.random_range(0..4)];
-                    let flags = if rng.random_bool(0.5) { flags.with(DataFlags::UNORDERED) } else { flags };
+                    let flags = [
+                        DataFlags::NONE,
+                        DataFlags::BEGIN,
+                        DataFlags::END,
+                        DataFlags::WHOLE,
+                    ][rng.random_range(0..4)];
+                    let flags = if rng.random_bool(0.5) {
+                        flags.with(DataFlags::UNORDERED)
+                    } else {
+                        flags
+                    };
                     let tsn = near(&mut rng, raw.next_tsn);
-                    data(tsn, rng.random_range(0..5), flags, &body[..rng.random_range(1..1000)])
+                    data(
+                        tsn,
+                        rng.random_range(0..5),
+                        flags,
+                        &body[..rng.random_range(1..1000)],
+                    )
                 }
                 3 => {
                     raw.give_data(&mut end, now, b"honest");
@@ -399,25 +599,50 @@ fn random_chunks() {
                     } else {
                         near(&mut rng, base)
                     };
-                    let gaps: Vec<_> = (0..rng.random_range(0..4)).map(|_| (rng.random_range(0..10), rng.random_range(0..20))).collect();
+                    let gaps: Vec<_> = (0..rng.random_range(0..4))
+                        .map(|_| (rng.random_range(0..10), rng.random_range(0..20)))
+                        .collect();
                     raw.sack(cumulative, rng.random_range(0..100_000), &gaps)
                 }
                 7 => Chunk::ForwardTsn(ForwardTsn {
                     new_cumulative_tsn: Tsn(near(&mut rng, raw.next_tsn)),
-                    skipped: (0..rng.random_range(0..3)).map(|_| SkippedStream { stream: StreamId(rng.random_range(0..6)), ssn: Ssn(rng.random_range(0..9)) }).collect(),
+                    skipped: (0..rng.random_range(0..3))
+                        .map(|_| SkippedStream {
+                            stream: StreamId(rng.random_range(0..6)),
+                            ssn: Ssn(rng.random_range(0..9)),
+                        })
+                        .collect(),
                 }),
                 8 => {
                     let request = peerloom_sctp::serial::ReconfigSeq(near(&mut rng, Raw::TSN));
-                    let streams = (0..rng.random_range(0..3)).map(|_| StreamId(rng.random_range(0..6))).collect();
+                    let streams = (0..rng.random_range(0..3))
+                        .map(|_| StreamId(rng.random_range(0..6)))
+                        .collect();
                     Chunk::Reconfig(Reconfig::one(match rng.random_range(0..3) {
-                        0 => ReconfigParam::OutgoingReset { request, response: request, last_tsn: Tsn(near(&mut rng, raw.next_tsn)), streams },
+                        0 => ReconfigParam::OutgoingReset {
+                            request,
+                            response: request,
+                            last_tsn: Tsn(near(&mut rng, raw.next_tsn)),
+                            streams,
+                        },
                         1 => ReconfigParam::IncomingReset { request, streams },
-                        _ => ReconfigParam::Response { response: peerloom_sctp::serial::ReconfigSeq(near(&mut rng, raw.their_tsn)), result: ReconfigResult::Performed, next_tsns: None },
+                        _ => ReconfigParam::Response {
+                            response: peerloom_sctp::serial::ReconfigSeq(near(
+                                &mut rng,
+                                raw.their_tsn,
+                            )),
+                            result: ReconfigResult::Performed,
+                            next_tsns: None,
+                        },
                     }))
                 }
-                9 => Chunk::Heartbeat(Heartbeat { info: body[..rng.random_range(0..3000)].into() }),
+                9 => Chunk::Heartbeat(Heartbeat {
+                    info: body[..rng.random_range(0..3000)].into(),
+                }),
                 10 => Chunk::Init(Raw::init(rng.next_u32(), None)),
-                _ if rng.random_bool(0.02) => Chunk::Shutdown(Shutdown { cumulative_tsn: Tsn(near(&mut rng, raw.their_tsn)) }),
+                _ if rng.random_bool(0.02) => Chunk::Shutdown(Shutdown {
+                    cumulative_tsn: Tsn(near(&mut rng, raw.their_tsn)),
+                }),
                 _ => Chunk::Pad(rng.random_range(0..100)),
             };
             if let Chunk::Init(_) = chunk {
@@ -449,5 +674,8 @@ fn debug_keeps_secrets() {
     let (mut end, _, now) = connected();
     end.send(now, 1, &b"a secret message"[..]);
     let text = format!("{:?}", end.association);
-    assert!(text.len() < 4000 && !text.contains("secret") && !text.contains("115, 101"), "{text}");
+    assert!(
+        text.len() < 4000 && !text.contains("secret") && !text.contains("115, 101"),
+        "{text}"
+    );
 }

@@ -16,7 +16,13 @@ fn rtt40() -> LinkConfig {
 /// TSNs of DATA in a recorded packet.
 fn tsns(bytes: &[u8]) -> Vec<u32> {
     let packet = Packet::decode(bytes).expect("our own");
-    let tsn = |chunk: &Chunk<'_>| if let Chunk::Data(data) = chunk { Some(data.tsn.0) } else { None };
+    let tsn = |chunk: &Chunk<'_>| {
+        if let Chunk::Data(data) = chunk {
+            Some(data.tsn.0)
+        } else {
+            None
+        }
+    };
     packet.chunks.iter().filter_map(tsn).collect()
 }
 
@@ -46,7 +52,10 @@ fn repair(len: usize, lost: impl Fn(usize) -> bool) -> (Duration, u64) {
     assert!(pair.run_until(Duration::from_secs(5), |p| p.b.messages.len() == 1));
     let took = pair.now - now;
     pair.run_to_idle();
-    (took, pair.a.association.stats().retransmits.total() - before)
+    (
+        took,
+        pair.a.association.stats().retransmits.total() - before,
+    )
 }
 
 /// RFC 9260 §7.2.4: a hole in the middle is filled after one round trip, before any timer.
@@ -76,7 +85,10 @@ fn the_probe_leaves_in_time() {
     let lost = pair.a.transmit(now);
     assert_eq!(lost.len(), 1);
     pair.record();
-    assert!(pair.run_until(Duration::from_secs(5), |p| p.a.association.stats().retransmits.probe > 0));
+    assert!(pair.run_until(
+        Duration::from_secs(5),
+        |p| p.a.association.stats().retransmits.probe > 0
+    ));
     let left = pair.now - now;
     assert!(ms(80) <= left && left <= ms(2 * 40 + 50), "{left:?}");
     pair.run_to_idle();
@@ -93,7 +105,11 @@ fn a_probe_prefers_new_data() {
     pair.record();
     pair.run_until(ms(70), |_| false);
     pair.a.send(pair.now, 1, payload(2, 500));
-    assert_eq!(pair.a.transmit(pair.now).len(), 1, "the window is open, it leaves at once");
+    assert_eq!(
+        pair.a.transmit(pair.now).len(),
+        1,
+        "the window is open, it leaves at once"
+    );
     let _ = sent;
     assert!(pair.run_until(Duration::from_secs(1), |p| p.b.messages.len() == 2));
     assert_eq!(pair.a.association.stats().retransmits.timeout, 0);
@@ -104,9 +120,19 @@ fn a_probe_prefers_new_data() {
 fn reordering_is_not_loss() {
     let mut worst = 0.0_f64;
     for seed in 0..4 {
-        let reorder = Reorder { probability: 0.25, depth: 50, ..Reorder::default() };
-        let link = LinkConfig { reorder: Some(reorder), ..rtt40() };
-        let config = Config { receive_window: 512 << 10, ..Config::default() };
+        let reorder = Reorder {
+            probability: 0.25,
+            depth: 50,
+            ..Reorder::default()
+        };
+        let link = LinkConfig {
+            reorder: Some(reorder),
+            ..rtt40()
+        };
+        let config = Config {
+            receive_window: 512 << 10,
+            ..Config::default()
+        };
         let mut pair = Pair::with_config(config, &link, seed);
         pair.connect();
         for tag in 0..450 {
@@ -116,7 +142,12 @@ fn reordering_is_not_loss() {
         let stats = pair.a.association.stats();
         assert!(stats.packets_sent >= 19_800, "{}", stats.packets_sent);
         let share = stats.retransmits.total() as f64 / stats.data_sent as f64;
-        println!("seed {seed}: {share} {:?} in {:?}, cwnd {}", stats.retransmits, pair.elapsed(), stats.cwnd);
+        println!(
+            "seed {seed}: {share} {:?} in {:?}, cwnd {}",
+            stats.retransmits,
+            pair.elapsed(),
+            stats.cwnd
+        );
         worst = worst.max(share);
     }
     assert!(worst <= 0.01, "{worst}");
@@ -125,7 +156,11 @@ fn reordering_is_not_loss() {
 /// Loss costs only what was lost: with random loss, few chunks are sent again in vain.
 #[test]
 fn random_loss_is_repaired_without_waste() {
-    let link = LinkConfig { loss: Loss::Random(0.02), rate: Some(20_000_000), ..rtt40() };
+    let link = LinkConfig {
+        loss: Loss::Random(0.02),
+        rate: Some(20_000_000),
+        ..rtt40()
+    };
     let mut pair = Pair::connected(&link, 7);
     for tag in 0..200 {
         pair.a.send(pair.now, 1, payload(tag, 50_000));
@@ -134,7 +169,11 @@ fn random_loss_is_repaired_without_waste() {
     let stats = pair.a.association.stats();
     let lost = pair.link.from(Side::A).stats();
     println!("{:?} in {:?}; {lost:?}", stats.retransmits, pair.elapsed());
-    assert!(stats.retransmits.spurious * 100 <= stats.data_sent, "{:?}", stats.retransmits);
+    assert!(
+        stats.retransmits.spurious * 100 <= stats.data_sent,
+        "{:?}",
+        stats.retransmits
+    );
     assert_eq!(stats.retransmits.timeout, 0, "{:?}", stats.retransmits);
 }
 
@@ -162,7 +201,11 @@ fn t3_backs_off_up_to_its_cap() {
     assert_eq!(gaps[1], ms(400), "{gaps:?}");
     assert_eq!(gaps[2], ms(800), "{gaps:?}");
     assert!(gaps[4..].iter().all(|&gap| gap == ms(3000)), "{gaps:?}");
-    assert_eq!(pair.a.association.state(), State::Established, "no counter ends it");
+    assert_eq!(
+        pair.a.association.state(),
+        State::Established,
+        "no counter ends it"
+    );
 }
 
 /// §8.1: on its own, an association gives up after Association.Max.Retrans.
@@ -200,8 +243,14 @@ fn the_backlog_leaves_at_once_when_the_path_is_back() {
         let now = pair.now;
         pair.a.association.path_resumed(now);
         pair.b.association.path_resumed(now);
-        assert!(pair.run_until(ms(100), |p| !p.b.messages.is_empty()), "after {seconds} s");
-        assert!(pair.run_until(ms(700), |p| p.b.messages.len() == 10), "after {seconds} s");
+        assert!(
+            pair.run_until(ms(100), |p| !p.b.messages.is_empty()),
+            "after {seconds} s"
+        );
+        assert!(
+            pair.run_until(ms(700), |p| p.b.messages.len() == 10),
+            "after {seconds} s"
+        );
     }
 }
 
@@ -218,12 +267,22 @@ fn an_idle_path_resumes_silently() {
 /// The channel that never sends again recovers after a loss: what was given up is skipped.
 #[test]
 fn unordered_without_retransmissions_goes_on_after_loss() {
-    let link = LinkConfig { loss: Loss::Random(0.1), rate: Some(50_000_000), ..rtt40() };
+    let link = LinkConfig {
+        loss: Loss::Random(0.1),
+        rate: Some(50_000_000),
+        ..rtt40()
+    };
     let mut pair = Pair::connected(&link, 3);
     let mut sent = 0_u64;
     while sent < 3000 {
         for _ in 0..20 {
-            pair.a.send_with(pair.now, 1, payload(sent, 1000), false, Reliability::MaxRetransmits(0));
+            pair.a.send_with(
+                pair.now,
+                1,
+                payload(sent, 1000),
+                false,
+                Reliability::MaxRetransmits(0),
+            );
             sent += 1;
         }
         pair.run_for(ms(10));
@@ -253,9 +312,16 @@ fn the_initial_window_is_ten_packets() {
     // One run of equal segments.
     assert!(packets.iter().all(|p| p.len() == 1160));
     let last = Packet::decode(&packets[9]).unwrap();
-    let Some(Chunk::Data(data)) = last.chunks.last() else { panic!("DATA") };
-    assert!(data.flags.is_immediate(), "RFC 7053: the window closes with it");
+    let Some(Chunk::Data(data)) = last.chunks.last() else {
+        panic!("DATA")
+    };
+    assert!(
+        data.flags.is_immediate(),
+        "RFC 7053: the window closes with it"
+    );
     let first = Packet::decode(&packets[0]).unwrap();
-    let Some(Chunk::Data(data)) = first.chunks.last() else { panic!("DATA") };
+    let Some(Chunk::Data(data)) = first.chunks.last() else {
+        panic!("DATA")
+    };
     assert!(!data.flags.is_immediate());
 }

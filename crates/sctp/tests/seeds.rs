@@ -25,7 +25,10 @@ const UNORDERED: u16 = 100;
 const FRAGILE: u16 = 101;
 
 fn send(rng: &mut StdRng, end: &mut End, now: std::time::Instant) -> Plan {
-    let mut plan = Plan { ordered: vec![Vec::new(); STREAMS], unordered: Vec::new() };
+    let mut plan = Plan {
+        ordered: vec![Vec::new(); STREAMS],
+        unordered: Vec::new(),
+    };
     let count = rng.random_range(10..40);
     for tag in 0..count {
         let len = match rng.random_range(0..4) {
@@ -37,7 +40,13 @@ fn send(rng: &mut StdRng, end: &mut End, now: std::time::Instant) -> Plan {
         match rng.random_range(0..6) {
             0 => {
                 plan.unordered.push((tag, len));
-                end.send_with(now, UNORDERED, payload(tag, len), false, Reliability::Reliable);
+                end.send_with(
+                    now,
+                    UNORDERED,
+                    payload(tag, len),
+                    false,
+                    Reliability::Reliable,
+                );
             }
             1 => {
                 let reliability = if rng.random_bool(0.5) {
@@ -51,7 +60,13 @@ fn send(rng: &mut StdRng, end: &mut End, now: std::time::Instant) -> Plan {
             _ => {
                 let stream = rng.random_range(0..STREAMS);
                 plan.ordered[stream].push((tag, len));
-                end.send_with(now, stream as u16, payload(tag, len), true, Reliability::Reliable);
+                end.send_with(
+                    now,
+                    stream as u16,
+                    payload(tag, len),
+                    true,
+                    Reliability::Reliable,
+                );
             }
         }
     }
@@ -59,14 +74,22 @@ fn send(rng: &mut StdRng, end: &mut End, now: std::time::Instant) -> Plan {
 }
 
 fn check(plan: &Plan, end: &End, seed: u64) {
-    let on = |stream: u16| end.messages.iter().filter(move |m| m.stream == StreamId(stream));
+    let on = |stream: u16| {
+        end.messages
+            .iter()
+            .filter(move |m| m.stream == StreamId(stream))
+    };
     for (stream, sent) in plan.ordered.iter().enumerate() {
         let got: Vec<_> = on(stream as u16).map(|m| m.payload.clone()).collect();
         let sent: Vec<_> = sent.iter().map(|&(tag, len)| payload(tag, len)).collect();
         assert!(got == sent, "seed {seed}: stream {stream}");
     }
     let mut got: Vec<_> = on(UNORDERED).map(|m| m.payload.clone()).collect();
-    let mut sent: Vec<_> = plan.unordered.iter().map(|&(tag, len)| payload(tag, len)).collect();
+    let mut sent: Vec<_> = plan
+        .unordered
+        .iter()
+        .map(|&(tag, len)| payload(tag, len))
+        .collect();
     got.sort();
     sent.sort();
     assert!(got == sent, "seed {seed}: unordered");
@@ -78,9 +101,12 @@ fn check(plan: &Plan, end: &End, seed: u64) {
 
 /// [`payload`] begins with 31 × its tag.
 fn find_tag(bytes: &[u8]) -> u64 {
-    (0..256).find(|tag| (tag * 31) as u8 == bytes[0]).expect("31 is odd")
+    (0..256)
+        .find(|tag| (tag * 31) as u8 == bytes[0])
+        .expect("31 is odd")
 }
 
+#[expect(clippy::print_stdout, reason = "a failure says how to repeat it")]
 fn run(seed: u64) {
     let result = std::panic::catch_unwind(|| {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -100,16 +126,24 @@ fn run(seed: u64) {
                 stats.unsent_bytes == 0 && stats.outstanding == 0 && stats.data_sent > 0
             })
         });
-        assert!(done, "seed {seed}: no progress: {:#?} {:#?}", pair.a.association, pair.b.association);
+        assert!(
+            done,
+            "seed {seed}: no progress: {:#?} {:#?}",
+            pair.a.association, pair.b.association
+        );
         check(&from_a, &pair.b, seed);
         check(&from_b, &pair.a, seed);
         for end in [&pair.a, &pair.b] {
-            assert_eq!(end.association.stats().receive_buffered, 0, "seed {seed}: nothing is left behind");
+            assert_eq!(
+                end.association.stats().receive_buffered,
+                0,
+                "seed {seed}: nothing is left behind"
+            );
         }
         pair.elapsed()
     });
     if let Err(panic) = result {
-        eprintln!("replay: SCTP_SEED={seed} cargo test -p peerloom-sctp --test seeds");
+        println!("replay: SCTP_SEED={seed} cargo test -p peerloom-sctp --test seeds");
         std::panic::resume_unwind(panic);
     }
 }

@@ -1,6 +1,11 @@
 //! Streams: order, turns, partial reliability (RFC 3758) and reset (RFC 6525), and the wraps of
 //! every number.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one variant"
+)]
+
 mod common;
 
 use std::time::Duration;
@@ -29,11 +34,15 @@ fn unordered_messages_overtake() {
     pair.a.send(now, 1, payload(1, 100));
     assert_eq!(pair.a.transmit(now).len(), 1, "lost");
     pair.a.send(now, 1, payload(2, 100));
-    pair.a.send_with(now, 1, payload(3, 100), false, Reliability::Reliable);
+    pair.a
+        .send_with(now, 1, payload(3, 100), false, Reliability::Reliable);
     assert!(pair.run_until(ms(20), |p| p.b.messages.len() == 1));
     assert!(!pair.b.messages[0].ordered);
     assert!(pair.run_until(Duration::from_secs(5), |p| p.b.messages.len() == 3));
-    assert_eq!(payloads(&pair.b), [payload(3, 100), payload(1, 100), payload(2, 100)]);
+    assert_eq!(
+        payloads(&pair.b),
+        [payload(3, 100), payload(1, 100), payload(2, 100)]
+    );
 }
 
 /// Streams take turns at message boundaries: a long queue on one does not keep a short one waiting
@@ -59,10 +68,15 @@ fn given_up_after_a_number_of_retransmissions() {
         pair.run_to_idle();
         pair.link.set_down(true);
         let reliability = Reliability::MaxRetransmits(max);
-        pair.a.send_with(pair.now, 1, payload(1, 3000), true, reliability);
+        pair.a
+            .send_with(pair.now, 1, payload(1, 3000), true, reliability);
         pair.run_for(Duration::from_secs(20));
         assert!(
-            pair.a.has_event(|e| *e == Event::Abandoned { stream: StreamId(1), messages: 1 }),
+            pair.a.has_event(|e| *e
+                == Event::Abandoned {
+                    stream: StreamId(1),
+                    messages: 1
+                }),
             "{max}: {:?}",
             pair.a.events
         );
@@ -70,7 +84,10 @@ fn given_up_after_a_number_of_retransmissions() {
         assert!(sent_again <= 3 * u64::from(max), "{max}: {sent_again}");
         pair.link.set_down(false);
         pair.a.send(pair.now, 1, payload(2, 10));
-        assert!(pair.run_until(Duration::from_secs(70), |p| p.b.messages.len() == 2), "{max}");
+        assert!(
+            pair.run_until(Duration::from_secs(70), |p| p.b.messages.len() == 2),
+            "{max}"
+        );
         assert_eq!(pair.b.messages[1].payload, payload(2, 10));
         pair.run_to_idle();
     }
@@ -79,22 +96,35 @@ fn given_up_after_a_number_of_retransmissions() {
 /// RFC 3758 by time: queued messages that expire are never sent, one in the middle is cut off.
 #[test]
 fn given_up_after_a_time() {
-    let link = LinkConfig { rate: Some(1_000_000), ..rtt40() };
+    let link = LinkConfig {
+        rate: Some(1_000_000),
+        ..rtt40()
+    };
     let mut pair = Pair::connected(&link, 1);
     let lifetime = Reliability::MaxLifetime(ms(300));
     for tag in 0..20 {
-        pair.a.send_with(pair.now, 1, payload(tag, 20_000), true, lifetime);
+        pair.a
+            .send_with(pair.now, 1, payload(tag, 20_000), true, lifetime);
     }
     pair.a.send(pair.now, 1, payload(99, 100));
     assert!(pair.run_until(Duration::from_secs(20), |p| {
-        p.b.messages.last().is_some_and(|m| m.payload == payload(99, 100))
+        p.b.messages
+            .last()
+            .is_some_and(|m| m.payload == payload(99, 100))
     }));
     pair.run_to_idle();
     let (got, stats) = (pair.b.messages.len(), pair.a.association.stats());
-    assert!((2..8).contains(&got), "{got}: 300 ms at 1 Mbit/s are 37 kB and what was in flight");
+    assert!(
+        (2..8).contains(&got),
+        "{got}: 300 ms at 1 Mbit/s are 37 kB and what was in flight"
+    );
     assert_eq!(stats.messages_abandoned as usize + got, 21);
     assert_eq!(pair.a.association.total_buffered(), 0);
-    assert_eq!(pair.b.association.stats().receive_buffered, 0, "no half of a message stays");
+    assert_eq!(
+        pair.b.association.stats().receive_buffered,
+        0,
+        "no half of a message stays"
+    );
     assert!(stats.data_bytes_sent < 200_000, "{}", stats.data_bytes_sent);
 }
 
@@ -102,14 +132,38 @@ fn given_up_after_a_time() {
 #[test]
 fn without_forward_tsn_everything_is_reliable() {
     let now = origin();
-    let plain = Config { partial_reliability: false, ..Config::default() };
+    let plain = Config {
+        partial_reliability: false,
+        ..Config::default()
+    };
     let (a, b) = (End::new(Config::default(), 1, now), End::new(plain, 2, now));
-    let mut pair = Pair::of(a, b, now, &LinkConfig { loss: Loss::Random(0.2), ..rtt40() }, 1);
+    let mut pair = Pair::of(
+        a,
+        b,
+        now,
+        &LinkConfig {
+            loss: Loss::Random(0.2),
+            ..rtt40()
+        },
+        1,
+    );
     // Both before and after the handshake told.
-    pair.a.send_with(now, 1, payload(0, 5000), true, Reliability::MaxRetransmits(0));
+    pair.a.send_with(
+        now,
+        1,
+        payload(0, 5000),
+        true,
+        Reliability::MaxRetransmits(0),
+    );
     pair.connect();
     for tag in 1..20 {
-        pair.a.send_with(pair.now, 1, payload(tag, 5000), true, Reliability::MaxLifetime(ms(1)));
+        pair.a.send_with(
+            pair.now,
+            1,
+            payload(tag, 5000),
+            true,
+            Reliability::MaxLifetime(ms(1)),
+        );
     }
     pair.run_to_idle();
     assert_eq!(pair.b.messages.len(), 20);
@@ -123,9 +177,17 @@ fn the_batch_accounts_for_what_left_the_queue() {
     let now = pair.now;
     pair.a.send(now, 1, payload(1, 500));
     pair.a.send(now, 2, payload(1, 20_000));
-    pair.a.send_with(now, 3, payload(1, 700), true, Reliability::MaxLifetime(ms(0)));
+    pair.a.send_with(
+        now,
+        3,
+        payload(1, 700),
+        true,
+        Reliability::MaxLifetime(ms(0)),
+    );
     let mut batch = PacketBatch::new();
-    pair.a.association.poll_transmit(now, &mut batch, common::BUDGET);
+    pair.a
+        .association
+        .poll_transmit(now, &mut batch, common::BUDGET);
     let mut left: Vec<_> = batch.unqueued().iter().map(|&(s, n)| (s.0, n)).collect();
     left.sort_unstable();
     let on_2 = 20_000 - pair.a.association.buffered_amount(StreamId(2));
@@ -152,19 +214,23 @@ fn reset_in_both_directions_and_reuse() {
                 pair.b.send(pair.now, 4, payload(tag, 5000));
             }
             for end in [&mut pair.a, &mut pair.b] {
-                end.association.reset_streams(pair.now, &[StreamId(4)]).unwrap();
+                end.association
+                    .reset_streams(pair.now, &[StreamId(4)])
+                    .unwrap();
                 let refused = end.association.reset_streams(pair.now, &[StreamId(4)]);
                 assert_eq!(refused, Ok(()), "asking twice is asking once");
             }
             let done = pair.run_until(Duration::from_secs(60), |p| {
                 [&p.a, &p.b].iter().all(|end| {
-                    let count =
-                        |f: fn(&Event) -> bool| end.events.iter().filter(|e| f(e)).count();
+                    let count = |f: fn(&Event) -> bool| end.events.iter().filter(|e| f(e)).count();
                     count(|e| matches!(e, Event::IncomingReset { .. })) == round
                         && count(|e| {
                             matches!(
                                 e,
-                                Event::OutgoingResetDone { result: ResetResult::Performed, .. }
+                                Event::OutgoingResetDone {
+                                    result: ResetResult::Performed,
+                                    ..
+                                }
                             )
                         }) == round
                 })
@@ -182,7 +248,10 @@ fn reset_in_both_directions_and_reuse() {
 fn a_stream_being_reset_is_closed_for_sending() {
     let mut pair = Pair::connected(&rtt40(), 1);
     let now = pair.now;
-    pair.a.association.reset_streams(now, &[StreamId(1)]).unwrap();
+    pair.a
+        .association
+        .reset_streams(now, &[StreamId(1)])
+        .unwrap();
     let message = |stream| peerloom_sctp::OutgoingMessage {
         stream: StreamId(stream),
         ppid: peerloom_sctp::Ppid(0),
@@ -191,7 +260,12 @@ fn a_stream_being_reset_is_closed_for_sending() {
         reliability: Reliability::Reliable,
     };
     let refused = pair.a.association.send(now, message(1));
-    assert_eq!(refused, Err(SendError::Resetting { stream: StreamId(1) }));
+    assert_eq!(
+        refused,
+        Err(SendError::Resetting {
+            stream: StreamId(1)
+        })
+    );
     assert_eq!(pair.a.association.send(now, message(2)), Ok(()));
     pair.run_for(ms(100));
     assert_eq!(pair.a.association.send(pair.now, message(1)), Ok(()));
@@ -205,15 +279,29 @@ fn a_reset_waits_for_missing_data() {
     let now = pair.now;
     pair.a.send(now, 1, payload(1, 100));
     assert_eq!(pair.a.transmit(now).len(), 1, "lost");
-    pair.a.association.reset_streams(now, &[StreamId(1)]).unwrap();
+    pair.a
+        .association
+        .reset_streams(now, &[StreamId(1)])
+        .unwrap();
     pair.run_for(ms(41));
-    assert!(!pair.b.has_event(|e| matches!(e, Event::IncomingReset { .. })));
-    assert!(!pair.a.has_event(|e| matches!(e, Event::OutgoingResetDone { .. })));
+    assert!(
+        !pair
+            .b
+            .has_event(|e| matches!(e, Event::IncomingReset { .. }))
+    );
+    assert!(
+        !pair
+            .a
+            .has_event(|e| matches!(e, Event::OutgoingResetDone { .. }))
+    );
     assert!(pair.run_until(Duration::from_secs(5), |p| {
         p.a.has_event(|e| matches!(e, Event::OutgoingResetDone { .. }))
     }));
     assert_eq!(pair.b.messages.len(), 1);
-    assert!(pair.b.has_event(|e| matches!(e, Event::IncomingReset { .. })));
+    assert!(
+        pair.b
+            .has_event(|e| matches!(e, Event::IncomingReset { .. }))
+    );
 }
 
 /// RFC 6525 §5.1.1: a lost RE-CONFIG is repeated with the same number, and one is open at a time.
@@ -225,9 +313,12 @@ fn requests_are_repeated_one_at_a_time() {
     let requests = |end: &mut End, now| -> Vec<_> {
         let request = |chunk: &Chunk<'static>| match chunk {
             Chunk::Reconfig(Reconfig { params }) => match &params[0] {
-                ReconfigParam::OutgoingReset { request, streams, last_tsn, .. } => {
-                    Some((request.0, streams.to_vec(), *last_tsn))
-                }
+                ReconfigParam::OutgoingReset {
+                    request,
+                    streams,
+                    last_tsn,
+                    ..
+                } => Some((request.0, streams.to_vec(), *last_tsn)),
                 _ => None,
             },
             _ => None,
@@ -259,8 +350,10 @@ fn requests_are_repeated_one_at_a_time() {
     end.association.handle_timeout(at);
     assert_eq!(requests(&mut end, at), first, "asked again");
     raw.give(&mut end, at, answer(ReconfigResult::Denied));
-    let denied =
-        Event::OutgoingResetDone { streams: vec![StreamId(1)], result: ResetResult::Denied };
+    let denied = Event::OutgoingResetDone {
+        streams: vec![StreamId(1)],
+        result: ResetResult::Denied,
+    };
     assert!(end.events.contains(&denied));
     assert_eq!(
         requests(&mut end, at),
@@ -279,7 +372,10 @@ fn an_incoming_reset_request_resets_our_stream() {
     raw.give(
         &mut end,
         now,
-        Chunk::Reconfig(Reconfig::one(ReconfigParam::IncomingReset { request, streams })),
+        Chunk::Reconfig(Reconfig::one(ReconfigParam::IncomingReset {
+            request,
+            streams,
+        })),
     );
     let chunks = raw.take(&mut end, now);
     assert!(
@@ -300,7 +396,10 @@ fn an_incoming_reset_request_resets_our_stream() {
 fn many_streams_are_reset() {
     let mut pair = Pair::connected(&rtt40(), 1);
     let streams: Vec<_> = (0..2000).map(StreamId).collect();
-    pair.a.association.reset_streams(pair.now, &streams).unwrap();
+    pair.a
+        .association
+        .reset_streams(pair.now, &streams)
+        .unwrap();
     assert!(pair.run_until(Duration::from_secs(10), |p| {
         let done = |e: &Event| match e {
             Event::OutgoingResetDone { streams, .. } => streams.len(),
@@ -314,7 +413,10 @@ fn many_streams_are_reset() {
 #[test]
 fn without_reconfig_there_is_no_reset() {
     let now = origin();
-    let plain = Config { stream_reset: false, ..Config::default() };
+    let plain = Config {
+        stream_reset: false,
+        ..Config::default()
+    };
     let (a, b) = (End::new(Config::default(), 1, now), End::new(plain, 2, now));
     let mut pair = Pair::of(a, b, now, &rtt40(), 1);
     let early = pair.a.association.reset_streams(now, &[StreamId(0)]);
@@ -335,13 +437,21 @@ fn tsn_and_ssn_wrap() {
         end.association.connect(now);
         let packets = end.transmit(now);
         let packet = peerloom_sctp::Packet::decode(&packets[0]).unwrap();
-        let Chunk::Init(init) = &packet.chunks[0] else { panic!("INIT") };
+        let Chunk::Init(init) = &packet.chunks[0] else {
+            panic!("INIT")
+        };
         init.initial_tsn.0 > u32::MAX - 60_000
     };
-    let seed = (0..2_000_000).find(|&seed| near_wrap(seed)).expect("1 in 71,583");
+    let seed = (0..2_000_000)
+        .find(|&seed| near_wrap(seed))
+        .expect("1 in 71,583");
     let link = LinkConfig {
         loss: Loss::Random(0.02),
-        reorder: Some(Reorder { probability: 0.05, depth: 10, ..Reorder::default() }),
+        reorder: Some(Reorder {
+            probability: 0.05,
+            depth: 10,
+            ..Reorder::default()
+        }),
         ..LinkConfig::with_rtt(ms(4))
     };
     let a = End::new(Config::webrtc(), seed, now);
@@ -365,7 +475,10 @@ fn tsn_and_ssn_wrap() {
             p.a.association.total_buffered() == 0 && p.a.association.stats().outstanding < 100
         }));
         if next == 65_000 {
-            pair.a.association.reset_streams(pair.now, &[StreamId(2)]).unwrap();
+            pair.a
+                .association
+                .reset_streams(pair.now, &[StreamId(2)])
+                .unwrap();
         }
     }
     pair.run_to_idle();
@@ -378,5 +491,8 @@ fn tsn_and_ssn_wrap() {
     assert!(numbers.is_sorted_by(|a, b| a < b));
     let reliable = numbers.iter().filter(|n| *n % 7 != 3).count() as u64;
     assert_eq!(reliable, (0..total).filter(|n| n % 7 != 3).count() as u64);
-    assert!(pair.a.has_event(|e| matches!(e, Event::OutgoingResetDone { .. })));
+    assert!(
+        pair.a
+            .has_event(|e| matches!(e, Event::OutgoingResetDone { .. }))
+    );
 }

@@ -16,7 +16,9 @@ fn rtt40() -> LinkConfig {
 #[test]
 fn messages_arrive_both_ways() {
     let mut pair = Pair::connected(&rtt40(), 1);
-    let sizes = [1, 2, 3, 4, 63, 64, 1000, 1131, 1132, 1133, 1144, 1145, 4000, 65_535, 262_144];
+    let sizes = [
+        1, 2, 3, 4, 63, 64, 1000, 1131, 1132, 1133, 1144, 1145, 4000, 65_535, 262_144,
+    ];
     for (index, &len) in sizes.iter().enumerate() {
         let now = pair.now;
         pair.a.send(now, 7, payload(index as u64, len));
@@ -27,12 +29,18 @@ fn messages_arrive_both_ways() {
     }));
     for (index, &len) in sizes.iter().enumerate() {
         let (to_a, to_b) = (&pair.a.messages[index], &pair.b.messages[index]);
-        assert_eq!((to_b.stream, to_b.ppid, to_b.ordered), (StreamId(7), Ppid(51), true));
+        assert_eq!(
+            (to_b.stream, to_b.ppid, to_b.ordered),
+            (StreamId(7), Ppid(51), true)
+        );
         assert_eq!(to_b.payload, payload(index as u64, len));
         assert_eq!(to_a.payload, payload(index as u64 + 100, len));
     }
     pair.run_to_idle();
     let stats = pair.a.association.stats();
     assert_eq!(stats.retransmits.total(), 0, "{stats:?}");
-    assert_eq!((stats.bytes_in_flight, stats.unsent_bytes, stats.outstanding), (0, 0, 0));
+    assert_eq!(
+        (stats.bytes_in_flight, stats.unsent_bytes, stats.outstanding),
+        (0, 0, 0)
+    );
 }

@@ -41,7 +41,11 @@ pub(super) enum CookieError {
 
 impl CookieJar {
     pub(super) fn new(key: &[u8; 32], epoch: Instant, life: Duration) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), epoch, life }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+            epoch,
+            life,
+        }
     }
 
     /// The time to put into a cookie.
@@ -79,7 +83,10 @@ impl CookieJar {
         let (body, tag) = bytes.split_at_checked(BODY).ok_or(CookieError::Forged)?;
         hmac::verify(&self.key, body, tag).map_err(|_| CookieError::Forged)?;
         let cookie = read(body).ok_or(CookieError::Forged)?;
-        let by = self.time(now).saturating_sub(cookie.made_at).saturating_sub(self.life);
+        let by = self
+            .time(now)
+            .saturating_sub(cookie.made_at)
+            .saturating_sub(self.life);
         if by.is_zero() {
             Ok(cookie)
         } else {
@@ -112,7 +119,14 @@ fn read(mut body: &[u8]) -> Option<Cookie> {
         forward_tsn,
         reconfig,
     };
-    Some(Cookie { made_at, local_tag, local_tsn, peer, local_tie_tag, peer_tie_tag })
+    Some(Cookie {
+        made_at,
+        local_tag,
+        local_tsn,
+        peer,
+        local_tie_tag,
+        peer_tie_tag,
+    })
 }
 
 const BODY: usize = 8 + 7 * 4 + 2 * 2 + 2;
@@ -123,9 +137,15 @@ mod tests {
     use super::*;
 
     fn jar() -> (CookieJar, Instant) {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an arbitrary origin of virtual time"
+        )]
         let epoch = Instant::now();
-        (CookieJar::new(&[7; 32], epoch, Duration::from_secs(60)), epoch)
+        (
+            CookieJar::new(&[7; 32], epoch, Duration::from_secs(60)),
+            epoch,
+        )
     }
 
     fn cookie() -> Cookie {
@@ -165,7 +185,11 @@ mod tests {
         let (jar, epoch) = jar();
         let bytes = jar.seal(&cookie());
         for len in 0..bytes.len() {
-            assert_eq!(jar.open(epoch, &bytes[..len]), Err(CookieError::Forged), "{len}");
+            assert_eq!(
+                jar.open(epoch, &bytes[..len]),
+                Err(CookieError::Forged),
+                "{len}"
+            );
         }
         for index in 0..bytes.len() {
             let mut bytes = bytes.clone();

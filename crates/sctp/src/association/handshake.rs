@@ -25,7 +25,9 @@ impl Association {
     /// Then transmit.
     pub fn connect(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Idle) {
-            self.phase = Phase::CookieWait { t1: Timer::start(now, self.sender.rtt.handshake_rto()) };
+            self.phase = Phase::CookieWait {
+                t1: Timer::start(now, self.sender.rtt.handshake_rto()),
+            };
             self.queue_init();
         }
     }
@@ -49,7 +51,9 @@ impl Association {
         let a_rwnd = self
             .inbound
             .as_ref()
-            .map_or(self.config.receive_window, |inbound| inbound.a_rwnd() as usize);
+            .map_or(self.config.receive_window, |inbound| {
+                inbound.a_rwnd() as usize
+            });
         Init {
             initiate_tag: tag,
             // §3.3.2: at least 1500, even if the application has fallen behind.
@@ -66,7 +70,10 @@ impl Association {
         if let Err(cause) = check_init(init) {
             self.counters.drops.malformed_chunk += 1;
             if init.initiate_tag != 0 {
-                let abort = Abort { reflected_tag: false, causes: vec![cause] };
+                let abort = Abort {
+                    reflected_tag: false,
+                    causes: vec![cause],
+                };
                 self.queue_reply(init.initiate_tag, Chunk::Abort(abort));
             }
             return;
@@ -115,14 +122,18 @@ impl Association {
         let mut answer = self.init(local_tag, local_tsn, params);
         while answer_len(&answer) > self.config.max_packet_size {
             // Reports are a courtesy; the cookie is not.
-            let Some(last) = answer.params.iter().rposition(|p| matches!(p, Param::Unrecognized(_)))
+            let Some(last) = answer
+                .params
+                .iter()
+                .rposition(|p| matches!(p, Param::Unrecognized(_)))
             else {
                 break;
             };
             answer.params.remove(last);
         }
         // A flood of INITs is worth one answer: the last.
-        self.replies.retain(|(_, chunk)| !matches!(chunk, Chunk::InitAck(_)));
+        self.replies
+            .retain(|(_, chunk)| !matches!(chunk, Chunk::InitAck(_)));
         self.queue_reply(init.initiate_tag, Chunk::InitAck(answer));
     }
 
@@ -140,12 +151,16 @@ impl Association {
                 self.peer = Some(peer_of(init));
                 self.send_abort(cause);
             }
-            self.end(CloseReason::ProtocolViolation("INIT-ACK with invalid parameters"));
+            self.end(CloseReason::ProtocolViolation(
+                "INIT-ACK with invalid parameters",
+            ));
             return;
         }
         let Some(cookie) = init.state_cookie().map(<[u8]>::to_vec) else {
             self.peer = Some(peer_of(init));
-            self.send_abort(Cause::MissingMandatoryParameter(smallvec::smallvec![STATE_COOKIE]));
+            self.send_abort(Cause::MissingMandatoryParameter(smallvec::smallvec![
+                STATE_COOKIE
+            ]));
             self.end(CloseReason::ProtocolViolation("INIT-ACK without a cookie"));
             return;
         };
@@ -156,7 +171,11 @@ impl Association {
         }
         let mut t1 = Timer::start(now, self.sender.rtt.handshake_rto());
         t1.attempts = attempts.min(1);
-        self.phase = Phase::CookieEchoed { t1, cookie, due: true };
+        self.phase = Phase::CookieEchoed {
+            t1,
+            cookie,
+            due: true,
+        };
     }
 
     /// §5.1 D, §5.1.5, §5.2.4. False if the rest of the packet is to be left alone.
@@ -183,7 +202,9 @@ impl Association {
             Err(CookieError::Stale(cookie, by)) => {
                 self.counters.drops.stale_cookie += 1;
                 let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
-                let error = ErrorChunk { causes: vec![Cause::StaleCookie(micros)] };
+                let error = ErrorChunk {
+                    causes: vec![Cause::StaleCookie(micros)],
+                };
                 self.queue_reply(cookie.peer.tag, Chunk::Error(error));
                 return false;
             }
@@ -292,7 +313,8 @@ impl Association {
             reconfig: peer.reconfig && self.config.stream_reset,
             ..peer
         });
-        self.sender.connected(self.outbound_streams(), peer.a_rwnd, peer.forward_tsn);
+        self.sender
+            .connected(self.outbound_streams(), peer.a_rwnd, peer.forward_tsn);
         if self.inbound.is_none() {
             self.inbound = Some(Inbound::new(self.receive_limits(), peer.initial_tsn));
         } else if !self.phase.is_connected() {
@@ -370,7 +392,11 @@ impl Association {
         match &mut self.phase {
             Phase::CookieWait { t1 } => {
                 *t1 = Timer::start(now, self.sender.rtt.handshake_rto());
-                if !self.replies.iter().any(|(_, chunk)| matches!(chunk, Chunk::Init(_))) {
+                if !self
+                    .replies
+                    .iter()
+                    .any(|(_, chunk)| matches!(chunk, Chunk::Init(_)))
+                {
                     self.queue_init();
                 }
             }
@@ -391,9 +417,14 @@ impl Association {
 
     /// The COOKIE-ECHO, if it is to be sent.
     pub(super) fn take_cookie_echo(&mut self) -> Option<Chunk<'static>> {
-        let Phase::CookieEchoed { cookie, due, .. } = &mut self.phase else { return None };
-        std::mem::take(due)
-            .then(|| Chunk::CookieEcho(CookieEcho { cookie: cookie.clone().into() }))
+        let Phase::CookieEchoed { cookie, due, .. } = &mut self.phase else {
+            return None;
+        };
+        std::mem::take(due).then(|| {
+            Chunk::CookieEcho(CookieEcho {
+                cookie: cookie.clone().into(),
+            })
+        })
     }
 
     /// §8.5.1 E: before the association is up, a SHUTDOWN-ACK belongs to another one.
@@ -401,7 +432,9 @@ impl Association {
         self.counters.drops.out_of_the_blue += 1;
         self.queue_reply(
             packet.verification_tag,
-            Chunk::ShutdownComplete(ShutdownComplete { reflected_tag: true }),
+            Chunk::ShutdownComplete(ShutdownComplete {
+                reflected_tag: true,
+            }),
         );
     }
 }
@@ -421,15 +454,25 @@ fn peer_of(init: &Init<'_>) -> Peer {
 /// What §3.3.2 and §3.3.3 forbid.
 fn check_init(init: &Init<'_>) -> Result<(), Cause<'static>> {
     if let Some(host) = init.params.iter().find_map(|param| {
-        if let Param::HostName(name) = param { Some(name) } else { None }
+        if let Param::HostName(name) = param {
+            Some(name)
+        } else {
+            None
+        }
     }) {
-        return Err(Cause::UnresolvableAddress(host.get(..64).unwrap_or(host).to_vec().into()));
+        return Err(Cause::UnresolvableAddress(
+            host.get(..64).unwrap_or(host).to_vec().into(),
+        ));
     }
     let valid = init.initiate_tag != 0
         && init.outbound_streams != 0
         && init.inbound_streams != 0
         && init.a_rwnd >= 1500;
-    if valid { Ok(()) } else { Err(Cause::InvalidMandatoryParameter) }
+    if valid {
+        Ok(())
+    } else {
+        Err(Cause::InvalidMandatoryParameter)
+    }
 }
 
 fn answer_len(answer: &Init<'static>) -> usize {

@@ -43,7 +43,9 @@ impl Association {
         let mut nonce = [0; NONCE];
         self.rng.fill_bytes(&mut nonce);
         self.heartbeat.waiting = Some((nonce, now));
-        self.queue_control(Chunk::Heartbeat(Heartbeat { info: nonce.to_vec().into() }));
+        self.queue_control(Chunk::Heartbeat(Heartbeat {
+            info: nonce.to_vec().into(),
+        }));
     }
 
     /// Returned as it came, if that is not too much.

@@ -207,7 +207,10 @@ impl Association {
         let mut deadline = self.phase.deadline();
         if self.phase.is_connected() {
             deadline = earlier(deadline, self.sender.poll_timeout());
-            deadline = earlier(deadline, self.inbound.as_ref().and_then(Inbound::poll_timeout));
+            deadline = earlier(
+                deadline,
+                self.inbound.as_ref().and_then(Inbound::poll_timeout),
+            );
             deadline = earlier(deadline, self.heartbeat.deadline);
             deadline = earlier(deadline, self.reconfiguration.deadline());
         }
@@ -229,7 +232,13 @@ impl Association {
     /// # Errors
     /// [`SendError`]; the message is dropped.
     pub fn send(&mut self, now: Instant, message: OutgoingMessage) -> Result<(), SendError> {
-        let OutgoingMessage { stream, ppid, payload, ordered, reliability } = message;
+        let OutgoingMessage {
+            stream,
+            ppid,
+            payload,
+            ordered,
+            reliability,
+        } = message;
         let len = payload.len();
         if let Some(reason) = &self.closed {
             return Err(SendError::Closed(reason.clone()));
@@ -257,7 +266,10 @@ impl Association {
             return Err(SendError::Empty);
         }
         if len > self.config.max_message_size {
-            return Err(SendError::TooLarge { len, max: self.config.max_message_size });
+            return Err(SendError::TooLarge {
+                len,
+                max: self.config.max_message_size,
+            });
         }
         if stream.0 >= streams {
             return Err(SendError::NoSuchStream { stream, streams });
@@ -270,7 +282,8 @@ impl Association {
             return Err(SendError::QueueFull { len, queued, limit });
         }
         self.counters.messages_sent += 1;
-        self.sender.push(now, stream, ppid, payload, ordered, reliability);
+        self.sender
+            .push(now, stream, ppid, payload, ordered, reliability);
         Ok(())
     }
 
@@ -312,7 +325,10 @@ impl Association {
         }
         let count = self.outbound_streams();
         if let Some(&stream) = streams.iter().find(|s| s.0 >= count) {
-            return Err(ResetError::NoSuchStream { stream, streams: count });
+            return Err(ResetError::NoSuchStream {
+                stream,
+                streams: count,
+            });
         }
         for &stream in streams {
             self.sender.queue_mut().drain_then_reset(stream);
@@ -385,7 +401,10 @@ impl Association {
             cwnd: sender.cwnd(),
             ssthresh: sender.ssthresh(),
             peer_rwnd: sender.peer_rwnd(),
-            local_rwnd: self.inbound.as_ref().map_or(0, |inbound| inbound.a_rwnd() as usize),
+            local_rwnd: self
+                .inbound
+                .as_ref()
+                .map_or(0, |inbound| inbound.a_rwnd() as usize),
             receive_buffered: self.inbound.as_ref().map_or(0, Inbound::held),
             srtt: sender.rtt.srtt().unwrap_or_default(),
             rttvar: sender.rtt.rttvar().unwrap_or_default(),
@@ -462,13 +481,20 @@ impl Association {
             // §8.5.1 B, C.
             Chunk::Abort(Abort { reflected_tag, .. })
             | Chunk::ShutdownComplete(ShutdownComplete { reflected_tag }) => {
-                if *reflected_tag { reflected } else { ours }
+                if *reflected_tag {
+                    reflected
+                } else {
+                    ours
+                }
             }
             // §8.5.1 D: against the cookie, once that is known to be ours.
             Chunk::CookieEcho(_) => true,
             // §8.5.1 E: in these states it is out of the blue, and answered with its own tag.
             Chunk::ShutdownAck => {
-                ours || matches!(self.phase, Phase::CookieWait { .. } | Phase::CookieEchoed { .. })
+                ours || matches!(
+                    self.phase,
+                    Phase::CookieWait { .. } | Phase::CookieEchoed { .. }
+                )
             }
             Chunk::Data(_)
             | Chunk::InitAck(_)
@@ -517,7 +543,9 @@ impl Association {
             self.counters.drops.unexpected_chunk += 1;
             return;
         }
-        let Some(inbound) = &mut self.inbound else { return };
+        let Some(inbound) = &mut self.inbound else {
+            return;
+        };
         match inbound.on_data(data) {
             Ok(Disposition::InvalidStream) => {
                 self.queue_error(Cause::InvalidStreamIdentifier(data.stream));
@@ -543,7 +571,9 @@ impl Association {
             self.counters.drops.unknown_chunk += 1;
             return;
         }
-        let Some(inbound) = &mut self.inbound else { return };
+        let Some(inbound) = &mut self.inbound else {
+            return;
+        };
         if let Err(violation) = inbound.on_forward_tsn(forward) {
             self.abort_for(violation);
         }
@@ -586,7 +616,10 @@ impl Association {
             }
             _ => String::new(),
         };
-        self.end(CloseReason::PeerAbort(crate::AbortCause { code: cause.map(Cause::code), text }));
+        self.end(CloseReason::PeerAbort(crate::AbortCause {
+            code: cause.map(Cause::code),
+            text,
+        }));
     }
 
     fn handle_error(&mut self, now: Instant, error: &ErrorChunk<'_>) {
@@ -612,12 +645,11 @@ impl Association {
     fn handle_out_of_the_blue(&mut self, packet: &Packet<'_>) {
         self.counters.drops.out_of_the_blue += 1;
         let silent = packet.chunks.iter().any(|chunk| match chunk {
-            Chunk::Abort(_)
-            | Chunk::ShutdownComplete(_)
-            | Chunk::CookieAck => true,
-            Chunk::Error(error) => {
-                error.causes.iter().any(|cause| matches!(cause, Cause::StaleCookie(_)))
-            }
+            Chunk::Abort(_) | Chunk::ShutdownComplete(_) | Chunk::CookieAck => true,
+            Chunk::Error(error) => error
+                .causes
+                .iter()
+                .any(|cause| matches!(cause, Cause::StaleCookie(_))),
             Chunk::Data(_)
             | Chunk::Init(_)
             | Chunk::InitAck(_)
@@ -638,13 +670,18 @@ impl Association {
         let (tag, answer) = match packet.chunks.first() {
             Some(Chunk::ShutdownAck) => (
                 packet.verification_tag,
-                Chunk::ShutdownComplete(ShutdownComplete { reflected_tag: true }),
+                Chunk::ShutdownComplete(ShutdownComplete {
+                    reflected_tag: true,
+                }),
             ),
             // §8.4 3: the INIT names the tag for the answer.
             Some(Chunk::Init(init)) => (init.initiate_tag, Chunk::Abort(Abort::default())),
             _ => (
                 packet.verification_tag,
-                Chunk::Abort(Abort { reflected_tag: true, causes: Vec::new() }),
+                Chunk::Abort(Abort {
+                    reflected_tag: true,
+                    causes: Vec::new(),
+                }),
             ),
         };
         self.queue_reply(tag, answer);
@@ -684,7 +721,9 @@ impl Association {
         self.errors = self.errors.saturating_add(1);
         if self.errors > self.config.max_retransmits && !self.config.never_fail {
             let attempts = self.errors;
-            self.send_abort(Cause::ProtocolViolation(b"too many retransmissions"[..].into()));
+            self.send_abort(Cause::ProtocolViolation(
+                b"too many retransmissions"[..].into(),
+            ));
             self.end(CloseReason::RetransmissionTimeout { attempts });
         }
     }
@@ -712,7 +751,9 @@ impl Association {
     }
 
     fn queue_error(&mut self, cause: Cause<'static>) {
-        self.queue_control(Chunk::Error(ErrorChunk { causes: vec![cause] }));
+        self.queue_control(Chunk::Error(ErrorChunk {
+            causes: vec![cause],
+        }));
     }
 
     /// A packet of one chunk with a tag of its own.
@@ -729,7 +770,10 @@ impl Association {
         self.control.clear();
         self.replies.clear();
         if let Some(peer) = self.peer {
-            let abort = Abort { reflected_tag: false, causes: vec![cause] };
+            let abort = Abort {
+                reflected_tag: false,
+                causes: vec![cause],
+            };
             self.replies.push_back((peer.tag, Chunk::Abort(abort)));
         }
     }

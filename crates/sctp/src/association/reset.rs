@@ -52,13 +52,18 @@ struct Deferred {
 
 impl Reconfiguration {
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.outgoing.as_ref().map(|outgoing| outgoing.timer.deadline)
+        self.outgoing
+            .as_ref()
+            .map(|outgoing| outgoing.timer.deadline)
     }
 
     /// The path works again.
     pub(super) fn hurry(&mut self, now: Instant) {
         if let Some(outgoing) = &mut self.outgoing {
-            outgoing.timer = Timer { deadline: now, attempts: 0 };
+            outgoing.timer = Timer {
+                deadline: now,
+                attempts: 0,
+            };
         }
     }
 }
@@ -103,23 +108,31 @@ impl Association {
 
     /// The RE-CONFIG of our request, if it is to be sent.
     pub(super) fn take_reset_request(&mut self, room: usize) -> Option<Chunk<'static>> {
-        let outgoing = self.reconfiguration.outgoing.as_mut().filter(|outgoing| outgoing.due)?;
+        let outgoing = self
+            .reconfiguration
+            .outgoing
+            .as_mut()
+            .filter(|outgoing| outgoing.due)?;
         if room < REQUEST_LEN + outgoing.streams.len() * 2 {
             return None;
         }
         outgoing.due = false;
-        Some(Chunk::Reconfig(Reconfig::one(ReconfigParam::OutgoingReset {
-            request: outgoing.request,
-            response: outgoing.response,
-            last_tsn: outgoing.last_tsn,
-            streams: SmallVec::from_slice(&outgoing.streams),
-        })))
+        Some(Chunk::Reconfig(Reconfig::one(
+            ReconfigParam::OutgoingReset {
+                request: outgoing.request,
+                response: outgoing.response,
+                last_tsn: outgoing.last_tsn,
+                streams: SmallVec::from_slice(&outgoing.streams),
+            },
+        )))
     }
 
     pub(super) fn handle_reset_timeout(&mut self, now: Instant) {
         let rto = self.sender.rtt.rto();
         let max = self.config.t3_max;
-        let Some(outgoing) = &mut self.reconfiguration.outgoing else { return };
+        let Some(outgoing) = &mut self.reconfiguration.outgoing else {
+            return;
+        };
         if !outgoing.timer.is_due(now) {
             return;
         }
@@ -158,12 +171,21 @@ impl Association {
             | ReconfigResult::BadSequenceNumber
             | ReconfigResult::Unknown(_) => false,
         };
-        let Some(outgoing) = self.reconfiguration.outgoing.take() else { return };
+        let Some(outgoing) = self.reconfiguration.outgoing.take() else {
+            return;
+        };
         for &stream in &outgoing.streams {
             self.sender.queue_mut().reset_done(stream, performed);
         }
-        let result = if performed { ResetResult::Performed } else { ResetResult::Denied };
-        self.push_event(Event::OutgoingResetDone { streams: outgoing.streams, result });
+        let result = if performed {
+            ResetResult::Performed
+        } else {
+            ResetResult::Denied
+        };
+        self.push_event(Event::OutgoingResetDone {
+            streams: outgoing.streams,
+            result,
+        });
     }
 }
 
@@ -176,10 +198,17 @@ impl Association {
         }
         for param in &reconfig.params {
             match param {
-                ReconfigParam::Response { response, result, .. } => {
+                ReconfigParam::Response {
+                    response, result, ..
+                } => {
                     self.handle_response(now, *response, *result);
                 }
-                ReconfigParam::OutgoingReset { request, last_tsn, streams, .. } => {
+                ReconfigParam::OutgoingReset {
+                    request,
+                    last_tsn,
+                    streams,
+                    ..
+                } => {
                     self.handle_request(*request, |association| {
                         association.reset_incoming(*request, *last_tsn, streams)
                     });
@@ -253,8 +282,11 @@ impl Association {
             return ReconfigResult::Denied;
         };
         if last_tsn.is_newer_than(cumulative) || self.events.len() >= self.limits.events {
-            self.reconfiguration.deferred =
-                Some(Deferred { request, last_tsn, streams: SmallVec::from_slice(streams) });
+            self.reconfiguration.deferred = Some(Deferred {
+                request,
+                last_tsn,
+                streams: SmallVec::from_slice(streams),
+            });
             return ReconfigResult::InProgress;
         }
         self.perform_reset(streams);
@@ -284,7 +316,9 @@ impl Association {
         if let Some(inbound) = &mut self.inbound {
             inbound.reset_streams(streams);
         }
-        self.push_event(Event::IncomingReset { streams: streams.to_vec() });
+        self.push_event(Event::IncomingReset {
+            streams: streams.to_vec(),
+        });
     }
 
     /// §5.2.3: the peer wants us to reset streams of ours.

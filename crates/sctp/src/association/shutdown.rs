@@ -84,7 +84,9 @@ impl Association {
         match self.phase {
             Phase::ShutdownSent { .. } | Phase::ShutdownAckSent { .. } => {
                 if let Some(peer) = self.peer {
-                    let complete = ShutdownComplete { reflected_tag: false };
+                    let complete = ShutdownComplete {
+                        reflected_tag: false,
+                    };
                     self.queue_reply(peer.tag, Chunk::ShutdownComplete(complete));
                 }
                 self.end(CloseReason::Shutdown);
@@ -133,7 +135,9 @@ impl Association {
         };
         if guard <= now {
             let attempts = t2.attempts;
-            self.send_abort(Cause::ProtocolViolation(b"shutdown takes too long"[..].into()));
+            self.send_abort(Cause::ProtocolViolation(
+                b"shutdown takes too long"[..].into(),
+            ));
             self.end(CloseReason::RetransmissionTimeout { attempts });
             return;
         }
@@ -185,8 +189,11 @@ impl Association {
     /// The SHUTDOWN, if it is to be sent: with what has been received until now.
     pub(super) fn take_shutdown(&mut self) -> Option<Chunk<'static>> {
         let inbound = self.inbound.as_ref()?;
-        std::mem::take(&mut self.shutdown_due)
-            .then(|| Chunk::Shutdown(Shutdown { cumulative_tsn: inbound.cumulative_tsn() }))
+        std::mem::take(&mut self.shutdown_due).then(|| {
+            Chunk::Shutdown(Shutdown {
+                cumulative_tsn: inbound.cumulative_tsn(),
+            })
+        })
     }
 }
 

@@ -92,7 +92,11 @@ impl Association {
             let room = batch.remaining();
             let bundle = may_send_data && self.sender.can_send_new();
             let sack = inbound.poll_sack(now, room);
-            let sack = if bundle { sack.or_else(|| inbound.bundle_sack(room)) } else { sack };
+            let sack = if bundle {
+                sack.or_else(|| inbound.bundle_sack(room))
+            } else {
+                sack
+            };
             if let Some(sack) = sack {
                 self.counters.sacks_sent += 1;
                 self.push_control(batch, Chunk::Sack(sack));

@@ -2,8 +2,8 @@
 //!
 //! Which chunks are lost is decided in `recovery`; a controller only learns of it.
 
-use std::fmt::Debug;
 use crate::config;
+use std::fmt::Debug;
 
 /// What one acknowledgement told.
 #[derive(Debug, Clone, Copy)]

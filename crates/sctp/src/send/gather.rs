@@ -46,8 +46,11 @@ impl Sender {
             self.update_peak();
         }
         if probing {
-            let repeated =
-                if batch.open_len() == before { self.repeat_newest(moment, batch) } else { None };
+            let repeated = if batch.open_len() == before {
+                self.repeat_newest(moment, batch)
+            } else {
+                None
+            };
             self.recovery.probe.on_sent(self.last_tsn(), repeated);
             if batch.open_len() > before {
                 // The probe stands for the timeout; that one starts over (RFC 8985 §7.3).
@@ -67,10 +70,16 @@ impl Sender {
     fn fill_lost(&mut self, now: Moment, batch: &mut PacketBatch) -> Stop {
         let mut sent = false;
         let stop = loop {
-            let Some(tsn) = self.outstanding.first_lost() else { break Stop::Drained };
-            let Some(entry) = self.outstanding.get(tsn).copied() else { break Stop::Drained };
-            let may_be_sent =
-                self.queue.get(entry.message).is_some_and(|m| m.may_be_sent(now, entry.sends));
+            let Some(tsn) = self.outstanding.first_lost() else {
+                break Stop::Drained;
+            };
+            let Some(entry) = self.outstanding.get(tsn).copied() else {
+                break Stop::Drained;
+            };
+            let may_be_sent = self
+                .queue
+                .get(entry.message)
+                .is_some_and(|m| m.may_be_sent(now, entry.sends));
             if !may_be_sent {
                 self.abandon_message(entry.message, now);
                 continue;
@@ -91,7 +100,15 @@ impl Sender {
                 Loss::None | Loss::Fast => self.counters.retransmits.fast += 1,
                 Loss::Timeout | Loss::WindowProbe => self.counters.retransmits.timeout += 1,
             }
-            self.outstanding.resend(tsn, now, if closed { Loss::WindowProbe } else { Loss::None });
+            self.outstanding.resend(
+                tsn,
+                now,
+                if closed {
+                    Loss::WindowProbe
+                } else {
+                    Loss::None
+                },
+            );
             self.recovery.on_retransmitted(tsn);
             let last = !self.outstanding.has_lost() && self.queue.unsent_bytes() == 0;
             self.plan(tsn, last || self.closes(0), batch);
@@ -106,7 +123,9 @@ impl Sender {
     /// New fragments.
     fn fill_new(&mut self, now: Moment, batch: &mut PacketBatch) -> Stop {
         loop {
-            let Some((key, message)) = self.queue.current() else { return Stop::Drained };
+            let Some((key, message)) = self.queue.current() else {
+                return Stop::Drained;
+            };
             if !message.may_be_sent(now, 0) {
                 if message.cut > 0 {
                     self.abandon_message(key, now);
@@ -150,8 +169,10 @@ impl Sender {
     /// The tail-loss probe without new data: the last chunk once more (RFC 8985 §7.3).
     fn repeat_newest(&mut self, now: Moment, batch: &mut PacketBatch) -> Option<Tsn> {
         let (tsn, entry) = self.outstanding.newest_in_flight()?;
-        let may_be_sent =
-            self.queue.get(entry.message).is_some_and(|m| m.may_be_sent(now, entry.sends));
+        let may_be_sent = self
+            .queue
+            .get(entry.message)
+            .is_some_and(|m| m.may_be_sent(now, entry.sends));
         if !may_be_sent {
             // It may not be repeated, so it is over: the FORWARD-TSN is the probe.
             self.abandon_message(entry.message, now);
@@ -175,8 +196,12 @@ impl Sender {
 
     /// Puts an outstanding chunk into the open packet.
     fn plan(&mut self, tsn: Tsn, immediate: bool, batch: &mut PacketBatch) {
-        let Some(entry) = self.outstanding.get(tsn) else { return };
-        let Some(message) = self.queue.get(entry.message) else { return };
+        let Some(entry) = self.outstanding.get(tsn) else {
+            return;
+        };
+        let Some(message) = self.queue.get(entry.message) else {
+            return;
+        };
         let mut flags = DataFlags::NONE;
         if entry.offset == 0 {
             flags = flags.with(DataFlags::BEGIN);

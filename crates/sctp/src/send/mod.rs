@@ -104,7 +104,10 @@ impl Sender {
             partial: Partial::new(first_tsn),
             t3: None,
             advertised: 0,
-            peak: Peak { bytes: 0, until: first_tsn.previous() },
+            peak: Peak {
+                bytes: 0,
+                until: first_tsn.previous(),
+            },
             heard: false,
             packet_size: config.max_packet_size,
             max_outstanding: limits.outstanding.min(crate::limits::MAX_OUTSTANDING),
@@ -124,8 +127,12 @@ impl Sender {
         if !partial_reliability {
             self.queue.lift_limits();
         }
-        let (unqueued, retired, abandoned, counters) =
-            (&mut self.unqueued, &mut self.retired, &mut self.abandoned, &mut self.counters);
+        let (unqueued, retired, abandoned, counters) = (
+            &mut self.unqueued,
+            &mut self.retired,
+            &mut self.abandoned,
+            &mut self.counters,
+        );
         self.queue.remove_streams_from(streams, |stream, payload| {
             add(unqueued, stream, payload.len());
             add(abandoned, stream, 1);
@@ -140,7 +147,10 @@ impl Sender {
         self.outstanding = Outstanding::new(first_tsn);
         self.congestion = Controller::new(config.congestion, data_room(self.packet_size));
         self.recovery = Recovery::new();
-        self.peak = Peak { bytes: 0, until: first_tsn.previous() };
+        self.peak = Peak {
+            bytes: 0,
+            until: first_tsn.previous(),
+        };
         self.partial = Partial::new(first_tsn);
         self.t3 = None;
     }
@@ -235,7 +245,11 @@ impl Sender {
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> TimerOutcome {
         let moment = self.moment(now);
         self.expire_queued(moment);
-        if self.recovery.reorder_deadline.is_some_and(|at| at <= moment) {
+        if self
+            .recovery
+            .reorder_deadline
+            .is_some_and(|at| at <= moment)
+        {
             self.detect_losses(now);
         }
         if self.t3.is_some_and(|t3| t3.is_due(now)) {
@@ -251,7 +265,9 @@ impl Sender {
     /// T3-rtx expired (RFC 9260 §6.3.3, §7.2.3).
     fn on_t3(&mut self, now: Instant) -> TimerOutcome {
         let rto = self.rtt.rto();
-        let Some(t3) = &mut self.t3 else { return TimerOutcome::Fine };
+        let Some(t3) = &mut self.t3 else {
+            return TimerOutcome::Fine;
+        };
         let first = t3.attempts == 0;
         t3.back_off(now, rto, self.t3_max);
         let probing = self
@@ -268,17 +284,24 @@ impl Sender {
         self.outstanding.lose_all();
         self.partial.resend();
         // §6.1 rule A: unanswered probes of a closed window do not count while SACKs come.
-        if probing && heard { TimerOutcome::Fine } else { TimerOutcome::Unanswered }
+        if probing && heard {
+            TimerOutcome::Fine
+        } else {
+            TimerOutcome::Unanswered
+        }
     }
 
     /// The path works again after silence: everything in flight is sent again at once.
     pub(crate) fn path_resumed(&mut self, now: Instant) {
         let moment = self.moment(now);
         let silent = self.t3.is_some_and(|t3| t3.attempts > 0)
-            || self.outstanding.oldest_in_flight().is_some_and(|(_, entry)| {
-                let round_trips = self.rtt.srtt().map_or(0, |srtt| nanos(srtt) * 2);
-                entry.sent_at.0 + round_trips <= moment.0
-            });
+            || self
+                .outstanding
+                .oldest_in_flight()
+                .is_some_and(|(_, entry)| {
+                    let round_trips = self.rtt.srtt().map_or(0, |srtt| nanos(srtt) * 2);
+                    entry.sent_at.0 + round_trips <= moment.0
+                });
         if !silent || self.outstanding.is_empty() {
             return;
         }
@@ -304,7 +327,8 @@ impl Sender {
 
     /// What the peer can still take: its last a_rwnd less what is under way (RFC 9260 §6.2.1).
     pub(crate) fn peer_rwnd(&self) -> usize {
-        self.advertised.saturating_sub(self.outstanding.flight_payload())
+        self.advertised
+            .saturating_sub(self.outstanding.flight_payload())
     }
 
     pub(crate) fn bytes_in_flight(&self) -> usize {
@@ -324,8 +348,12 @@ impl Sender {
     }
 
     fn expire_queued(&mut self, now: Moment) {
-        let (unqueued, retired, abandoned, counters) =
-            (&mut self.unqueued, &mut self.retired, &mut self.abandoned, &mut self.counters);
+        let (unqueued, retired, abandoned, counters) = (
+            &mut self.unqueued,
+            &mut self.retired,
+            &mut self.abandoned,
+            &mut self.counters,
+        );
         self.queue.expire(now, |stream, payload| {
             add(unqueued, stream, payload.len());
             add(abandoned, stream, 1);
@@ -340,7 +368,9 @@ impl Sender {
             && !self.outstanding.has_lost()
             && self.t3.is_none_or(|t3| t3.attempts == 0)
         {
-            self.recovery.probe.schedule(now, self.rtt.srtt(), self.rtt.rttvar());
+            self.recovery
+                .probe
+                .schedule(now, self.rtt.srtt(), self.rtt.rttvar());
         }
     }
 
@@ -359,7 +389,10 @@ impl Sender {
         let bytes = self.outstanding.flight_bytes();
         let over = self.outstanding.base().is_newer_than(self.peak.until);
         if bytes >= self.peak.bytes || over {
-            self.peak = Peak { bytes, until: self.last_tsn() };
+            self.peak = Peak {
+                bytes,
+                until: self.last_tsn(),
+            };
         }
     }
 

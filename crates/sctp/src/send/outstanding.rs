@@ -152,7 +152,14 @@ impl Outstanding {
     }
 
     /// Adds a chunk sent for the first time.
-    pub(crate) fn push(&mut self, at: Moment, message: u32, offset: u32, len: u16, loss: Loss) -> Tsn {
+    pub(crate) fn push(
+        &mut self,
+        at: Moment,
+        message: u32,
+        offset: u32,
+        len: u16,
+        loss: Loss,
+    ) -> Tsn {
         let tsn = self.next_tsn();
         self.ring.push_back(Entry {
             sent_at: at,
@@ -205,7 +212,9 @@ impl Outstanding {
 
     /// A chunk is sent again: it moves to the end of those in flight.
     pub(crate) fn resend(&mut self, tsn: Tsn, at: Moment, loss: Loss) {
-        let Some(state) = self.get(tsn).map(|e| e.state) else { return };
+        let Some(state) = self.get(tsn).map(|e| e.state) else {
+            return;
+        };
         match state {
             ChunkState::Lost => self.leave_lost(tsn),
             ChunkState::InFlight => self.leave_flight(tsn),
@@ -222,7 +231,10 @@ impl Outstanding {
 
     /// A chunk in flight is to be sent again.
     pub(crate) fn mark_lost(&mut self, tsn: Tsn, loss: Loss) {
-        if self.get(tsn).is_none_or(|e| e.state != ChunkState::InFlight) {
+        if self
+            .get(tsn)
+            .is_none_or(|e| e.state != ChunkState::InFlight)
+        {
             return;
         }
         self.leave_flight(tsn);
@@ -235,7 +247,9 @@ impl Outstanding {
 
     /// A chunk is given up.
     pub(crate) fn abandon(&mut self, tsn: Tsn) {
-        let Some(state) = self.get(tsn).map(|e| e.state) else { return };
+        let Some(state) = self.get(tsn).map(|e| e.state) else {
+            return;
+        };
         match state {
             ChunkState::InFlight => self.leave_flight(tsn),
             ChunkState::Lost => self.leave_lost(tsn),
@@ -267,7 +281,9 @@ impl Outstanding {
     pub(crate) fn gap_ack(&mut self, first: Tsn, last: Tsn, mut newly: impl FnMut(Tsn, Entry)) {
         let mut tsn = first;
         while last.is_at_least(tsn) {
-            let Some(entry) = self.get(tsn).copied() else { return };
+            let Some(entry) = self.get(tsn).copied() else {
+                return;
+            };
             match entry.state {
                 ChunkState::Acked => {
                     tsn = self.run_end(tsn);
@@ -294,12 +310,17 @@ impl Outstanding {
     fn run_end(&mut self, tsn: Tsn) -> Tsn {
         let mut at = tsn;
         loop {
-            let Some(next) = self.get(at).filter(|e| e.state == ChunkState::Acked).map(|e| e.next)
+            let Some(next) = self
+                .get(at)
+                .filter(|e| e.state == ChunkState::Acked)
+                .map(|e| e.next)
             else {
                 return at;
             };
-            let Some(after) =
-                self.get(next).filter(|e| e.state == ChunkState::Acked).map(|e| e.next)
+            let Some(after) = self
+                .get(next)
+                .filter(|e| e.state == ChunkState::Acked)
+                .map(|e| e.next)
             else {
                 return next;
             };
@@ -334,7 +355,9 @@ impl Outstanding {
         self.flight_bytes = 0;
         self.flight_payload = 0;
         for index in 0..self.ring.len() {
-            let Some(entry) = self.ring.get_mut(index) else { break };
+            let Some(entry) = self.ring.get_mut(index) else {
+                break;
+            };
             match entry.state {
                 ChunkState::InFlight if entry.loss == Loss::WindowProbe => {}
                 ChunkState::InFlight => entry.loss = Loss::Timeout,
@@ -392,7 +415,9 @@ impl Outstanding {
     }
 
     fn unlink(&mut self, tsn: Tsn, which: Which) {
-        let Some(&Entry { prev, next, .. }) = self.get(tsn) else { return };
+        let Some(&Entry { prev, next, .. }) = self.get(tsn) else {
+            return;
+        };
         let (before, after) = ((prev != tsn).then_some(prev), (next != tsn).then_some(next));
         if let Some(before) = before
             && let Some(entry) = self.get_mut(before)
@@ -462,7 +487,10 @@ mod tests {
         assert_eq!(gap(&mut ring, 1, 9), [1, 9]);
         assert_eq!(gap(&mut ring, 1, 9), [0; 0]);
         assert_eq!((ring.flight_bytes(), ring.acked_bytes()), (116, 9 * 116));
-        assert_eq!(ring.pop_front().map(|(_, e)| e.state), Some(ChunkState::InFlight));
+        assert_eq!(
+            ring.pop_front().map(|(_, e)| e.state),
+            Some(ChunkState::InFlight)
+        );
         assert_eq!(ring.flight_bytes(), 0);
         while ring.pop_front().is_some() {}
         assert_eq!((ring.acked_bytes(), ring.base()), (0, Tsn(7)));
@@ -481,7 +509,10 @@ mod tests {
             at = next.next;
             steps += 1;
         }
-        assert!(steps < 100, "{steps} links after the path was walked ten thousand times");
+        assert!(
+            steps < 100,
+            "{steps} links after the path was walked ten thousand times"
+        );
     }
 
     /// A chunk sent again is the newest in flight, and keeps its place in the ring.
@@ -495,11 +526,17 @@ mod tests {
         assert_eq!(ring.flight_bytes(), 2 * 116);
         ring.resend(second, Moment(100), Loss::None);
         assert_eq!(lost(&ring), [2]);
-        assert_eq!(ring.newest_in_flight().map(|(tsn, e)| (tsn, e.sends)), Some((second, 2)));
+        assert_eq!(
+            ring.newest_in_flight().map(|(tsn, e)| (tsn, e.sends)),
+            Some((second, 2))
+        );
         ring.abandon(second);
         ring.abandon(second.next());
         assert_eq!((lost(&ring), ring.flight_bytes()), (vec![], 2 * 116));
-        assert_eq!(ring.newest_in_flight().map(|(tsn, _)| tsn), Some(second.plus(2)));
+        assert_eq!(
+            ring.newest_in_flight().map(|(tsn, _)| tsn),
+            Some(second.plus(2))
+        );
     }
 
     /// A timeout puts everything unacknowledged in order of TSN, and reneging adds the rest.

@@ -42,7 +42,10 @@ impl Partial {
     }
 
     fn skip(&mut self, skipped: SkippedStream) {
-        match self.skipped.binary_search_by_key(&skipped.stream, |s| s.stream) {
+        match self
+            .skipped
+            .binary_search_by_key(&skipped.stream, |s| s.stream)
+        {
             Ok(found) => self.skipped[found].ssn = skipped.ssn,
             Err(place) => self.skipped.insert(place, skipped),
         }
@@ -61,12 +64,18 @@ impl Sender {
     /// Gives a message up: all of its fragments, and a TSN for those that have none yet, so that
     /// the peer learns that the rest will not come.
     pub(super) fn abandon_message(&mut self, key: u32, now: Moment) {
-        let Some(message) = self.queue.get(key) else { return };
+        let Some(message) = self.queue.get(key) else {
+            return;
+        };
         let (stream, first, cut) = (message.stream, message.first_tsn, message.cut);
         let known = message.abandoned;
         if cut > 0 {
             let base = self.outstanding.base();
-            let mut tsn = if base.is_newer_than(first) { base } else { first };
+            let mut tsn = if base.is_newer_than(first) {
+                base
+            } else {
+                first
+            };
             while self.outstanding.get(tsn).is_some_and(|e| e.message == key) {
                 self.outstanding.abandon(tsn);
                 tsn = tsn.next();
@@ -104,7 +113,10 @@ impl Sender {
             if let Some(message) = self.queue.get(entry.message)
                 && message.ordered
             {
-                partial.skip(SkippedStream { stream: message.stream, ssn: message.ssn });
+                partial.skip(SkippedStream {
+                    stream: message.stream,
+                    ssn: message.ssn,
+                });
             }
         }
     }
@@ -113,7 +125,11 @@ impl Sender {
     /// trip.
     pub(super) fn remind(&mut self, now: Moment) {
         let round_trip = self.rtt.srtt().map_or(0, nanos);
-        if self.partial.sent_at.is_some_and(|at| at.0 + round_trip <= now.0) {
+        if self
+            .partial
+            .sent_at
+            .is_some_and(|at| at.0 + round_trip <= now.0)
+        {
             self.partial.due = true;
         }
     }

@@ -78,8 +78,13 @@ struct Stream {
     buffered: usize,
 }
 
-const IDLE: Stream =
-    Stream { head: NONE, tail: NONE, next_ssn: Ssn(0), resetting: false, buffered: 0 };
+const IDLE: Stream = Stream {
+    head: NONE,
+    tail: NONE,
+    next_ssn: Ssn(0),
+    resetting: false,
+    buffered: 0,
+};
 
 impl SendQueue {
     pub(crate) fn new() -> Self {
@@ -179,7 +184,9 @@ impl SendQueue {
     /// Cuts `len` bytes from the current message for `tsn`; with the first ones it gets its SSN.
     /// Returns its SSN.
     pub(crate) fn cut(&mut self, key: u32, len: usize, tsn: Tsn) -> Ssn {
-        let Some(message) = self.messages.get_mut(key) else { return Ssn(0) };
+        let Some(message) = self.messages.get_mut(key) else {
+            return Ssn(0);
+        };
         let stream = self.streams.get_mut(message.stream);
         if message.cut == 0 {
             message.first_tsn = tsn;
@@ -201,7 +208,9 @@ impl SendQueue {
 
     /// The current message leaves its stream's queue.
     fn current_ended(&mut self) {
-        let Some(stream) = self.scheduler.current() else { return };
+        let Some(stream) = self.scheduler.current() else {
+            return;
+        };
         let more = self.unlink_head(stream);
         self.scheduler.message_ended(more);
     }
@@ -315,7 +324,11 @@ impl SendQueue {
 
     /// Removes all messages of streams from `first` on, nothing of which was sent: the peer agreed
     /// on fewer streams.
-    pub(crate) fn remove_streams_from(&mut self, first: u16, mut gone: impl FnMut(StreamId, Bytes)) {
+    pub(crate) fn remove_streams_from(
+        &mut self,
+        first: u16,
+        mut gone: impl FnMut(StreamId, Bytes),
+    ) {
         let beyond: Vec<StreamId> = self.scheduler.active().filter(|s| s.0 >= first).collect();
         for stream in beyond {
             while self.streams.get(stream).is_some_and(|s| s.head != NONE) {

@@ -77,7 +77,10 @@ impl Recovery {
         Self {
             delivered: None,
             highest: None,
-            reordering: Reordering { quarters: 1, ..Reordering::default() },
+            reordering: Reordering {
+                quarters: 1,
+                ..Reordering::default()
+            },
             reorder_deadline: None,
             episode: None,
             force_packet: false,
@@ -87,7 +90,13 @@ impl Recovery {
     }
 
     /// RFC 8985 §6.2 steps 2 and 3, for one newly acknowledged chunk.
-    pub(crate) fn on_delivered(&mut self, now: Moment, tsn: Tsn, entry: &Entry, min_rtt: Option<Duration>) {
+    pub(crate) fn on_delivered(
+        &mut self,
+        now: Moment,
+        tsn: Tsn,
+        entry: &Entry,
+        min_rtt: Option<Duration>,
+    ) {
         let rtt = now.0.saturating_sub(entry.sent_at.0);
         let min_rtt = min_rtt.map_or(0, nanos);
         if entry.sends > 1 && rtt < min_rtt {
@@ -110,7 +119,11 @@ impl Recovery {
             d.sent_at < entry.sent_at || d.sent_at == entry.sent_at && tsn.is_newer_than(d.tsn)
         });
         if later {
-            self.delivered = Some(Delivered { sent_at: entry.sent_at, tsn, rtt });
+            self.delivered = Some(Delivered {
+                sent_at: entry.sent_at,
+                tsn,
+                rtt,
+            });
         }
     }
 
@@ -196,7 +209,11 @@ impl Recovery {
         self.reordering.seen = true;
         self.reordering.persist = PERSIST_RECOVERIES;
         // Once per round trip.
-        if self.reordering.next_growth.is_none_or(|at| tsn.is_at_least(at)) {
+        if self
+            .reordering
+            .next_growth
+            .is_none_or(|at| tsn.is_at_least(at))
+        {
             self.reordering.quarters = (self.reordering.quarters + 1).min(MAX_QUARTERS);
             self.reordering.next_growth = Some(next_tsn);
         }
@@ -234,7 +251,9 @@ impl Retransmitted {
     }
 
     fn remove(&mut self, tsn: Tsn) -> bool {
-        let Some(index) = self.tsns.iter().position(|&t| t == tsn) else { return false };
+        let Some(index) = self.tsns.iter().position(|&t| t == tsn) else {
+            return false;
+        };
         self.tsns.swap_remove(index);
         true
     }
@@ -242,7 +261,12 @@ impl Retransmitted {
 
 impl Probe {
     /// Sets the timer after something new was sent or acknowledged (RFC 8985 §7.2).
-    pub(crate) fn schedule(&mut self, now: Moment, srtt: Option<Duration>, rttvar: Option<Duration>) {
+    pub(crate) fn schedule(
+        &mut self,
+        now: Moment,
+        srtt: Option<Duration>,
+        rttvar: Option<Duration>,
+    ) {
         if self.end.is_none() && !self.pending {
             self.deadline = Some(Moment(now.0 + probe_timeout(srtt, rttvar)));
         }
@@ -271,14 +295,20 @@ impl Probe {
         if acked.is_at_least(end) {
             self.end = None;
         }
-        if acked.is_newer_than(end) { self.repeated.take().is_some() } else { false }
+        if acked.is_newer_than(end) {
+            self.repeated.take().is_some()
+        } else {
+            false
+        }
     }
 }
 
 /// RFC 8985 §7.2, with what the variation asks for up to a bound. The acknowledgement is not
 /// delayed: the last packet carries the I-bit.
 fn probe_timeout(srtt: Option<Duration>, rttvar: Option<Duration>) -> u64 {
-    let Some(srtt) = srtt else { return nanos(PROBE_WITHOUT_RTT) };
+    let Some(srtt) = srtt else {
+        return nanos(PROBE_WITHOUT_RTT);
+    };
     let twice = srtt * 2;
     let varied = srtt + rttvar.unwrap_or_default() * 4;
     nanos(twice.max(varied.min(twice + PROBE_SLACK)).max(PROBE_FLOOR))
@@ -324,9 +354,19 @@ mod tests {
         let min_rtt = Some(Duration::from_millis(40));
         assert_eq!(recovery.lost_at(Tsn(1), &entry(0, 1), 0), None);
         recovery.on_delivered(Moment(41 * MS), Tsn(5), &entry(MS, 1), min_rtt);
-        assert_eq!(recovery.lost_at(Tsn(1), &entry(0, 1), 10 * MS), Some(Moment(50 * MS)));
-        assert_eq!(recovery.lost_at(Tsn(6), &entry(MS, 1), 0), None, "sent with it, but after");
-        assert_eq!(recovery.lost_at(Tsn(4), &entry(MS, 1), 0), Some(Moment(41 * MS)));
+        assert_eq!(
+            recovery.lost_at(Tsn(1), &entry(0, 1), 10 * MS),
+            Some(Moment(50 * MS))
+        );
+        assert_eq!(
+            recovery.lost_at(Tsn(6), &entry(MS, 1), 0),
+            None,
+            "sent with it, but after"
+        );
+        assert_eq!(
+            recovery.lost_at(Tsn(4), &entry(MS, 1), 0),
+            Some(Moment(41 * MS))
+        );
     }
 
     /// Without reordering three later packets are enough; with it, the window is waited for.
@@ -338,16 +378,29 @@ mod tests {
         assert_eq!(recovery.reordering_window(false, rtt, rtt), 10 * MS);
         recovery.on_delivered(Moment(40 * MS), Tsn(5), &entry(0, 1), rtt);
         recovery.on_delivered(Moment(60 * MS), Tsn(4), &entry(0, 1), rtt);
-        assert_eq!(recovery.reordering_window(true, rtt, rtt), 25 * MS, "1.25 × 20 ms late");
+        assert_eq!(
+            recovery.reordering_window(true, rtt, rtt),
+            25 * MS,
+            "1.25 × 20 ms late"
+        );
         recovery.on_delivered(Moment(400 * MS), Tsn(3), &entry(0, 1), rtt);
-        assert_eq!(recovery.reordering_window(true, rtt, rtt), 40 * MS, "at most SRTT");
+        assert_eq!(
+            recovery.reordering_window(true, rtt, rtt),
+            40 * MS,
+            "at most SRTT"
+        );
     }
 
     /// An acknowledgement faster than any round trip is for the original, and tells no time.
     #[test]
     fn a_retransmission_is_not_timed_by_its_original() {
         let mut recovery = Recovery::new();
-        recovery.on_delivered(Moment(50 * MS), Tsn(5), &entry(49 * MS, 2), Some(Duration::from_millis(40)));
+        recovery.on_delivered(
+            Moment(50 * MS),
+            Tsn(5),
+            &entry(49 * MS, 2),
+            Some(Duration::from_millis(40)),
+        );
         assert!(recovery.delivered.is_none() && recovery.reordering.seen);
     }
 
@@ -359,7 +412,10 @@ mod tests {
         assert!(!recovery.enter(Tsn(30)), "one reduction per recovery");
         recovery.on_retransmitted(Tsn(3));
         recovery.on_retransmitted(Tsn(4));
-        assert!(!recovery.on_duplicate(Tsn(9), Tsn(21)), "not ours: the network duplicated it");
+        assert!(
+            !recovery.on_duplicate(Tsn(9), Tsn(21)),
+            "not ours: the network duplicated it"
+        );
         assert!(recovery.on_duplicate(Tsn(3), Tsn(21)) && !recovery.was_spurious());
         assert!(recovery.on_duplicate(Tsn(4), Tsn(21)) && recovery.was_spurious());
         assert!(!recovery.in_recovery() && !recovery.was_spurious());
@@ -373,7 +429,10 @@ mod tests {
         assert_eq!(probe_timeout(None, None), 1000 * MS);
         assert_eq!(probe_timeout(Some(ms(40)), Some(ms(1))), 80 * MS);
         assert_eq!(probe_timeout(Some(ms(40)), Some(ms(200))), 120 * MS);
-        assert_eq!(probe_timeout(Some(Duration::from_micros(50)), None), 10 * MS);
+        assert_eq!(
+            probe_timeout(Some(Duration::from_micros(50)), None),
+            10 * MS
+        );
     }
 
     /// RFC 8985 §7.4.2: a repeated tail that nobody reports twice had been lost.

@@ -39,7 +39,11 @@ impl RttEstimator {
     /// Takes a value measured below us as long as there is none of our own.
     pub(crate) fn suggest(&mut self, rtt: Duration) {
         if self.smoothed.is_none_or(|s| s.suggested) {
-            self.smoothed = Some(Smoothed { srtt: rtt, rttvar: rtt / 2, suggested: true });
+            self.smoothed = Some(Smoothed {
+                srtt: rtt,
+                rttvar: rtt / 2,
+                suggested: true,
+            });
         }
     }
 
@@ -57,16 +61,25 @@ impl RttEstimator {
             return;
         }
         let smoothed = match self.smoothed {
-            Some(Smoothed { srtt, rttvar, suggested: false }) => Smoothed {
+            Some(Smoothed {
+                srtt,
+                rttvar,
+                suggested: false,
+            }) => Smoothed {
                 // C3: RTO.Alpha is 1/8 and RTO.Beta 1/4.
                 rttvar: rttvar * 3 / 4 + srtt.abs_diff(rtt) / 4,
                 srtt: srtt * 7 / 8 + rtt / 8,
                 suggested: false,
             },
             // C2.
-            Some(Smoothed { suggested: true, .. }) | None => {
-                Smoothed { srtt: rtt, rttvar: rtt / 2, suggested: false }
-            }
+            Some(Smoothed {
+                suggested: true, ..
+            })
+            | None => Smoothed {
+                srtt: rtt,
+                rttvar: rtt / 2,
+                suggested: false,
+            },
         };
         self.next_smoothing = Some(now + smoothed.srtt);
         self.smoothed = Some(smoothed);
@@ -123,7 +136,10 @@ mod tests {
         RttEstimator::new(ms(1000), ms(400), ms(60_000))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an arbitrary origin of virtual time"
+    )]
     fn origin() -> Instant {
         Instant::now()
     }
@@ -135,7 +151,10 @@ mod tests {
         let now = origin();
         assert_eq!(rtt.rto(), ms(1000));
         rtt.sample(now, ms(400));
-        assert_eq!((rtt.srtt(), rtt.rttvar(), rtt.rto()), (Some(ms(400)), Some(ms(200)), ms(1200)));
+        assert_eq!(
+            (rtt.srtt(), rtt.rttvar(), rtt.rto()),
+            (Some(ms(400)), Some(ms(200)), ms(1200))
+        );
         rtt.sample(now + ms(400), ms(800));
         assert_eq!((rtt.srtt(), rtt.rttvar()), (Some(ms(450)), Some(ms(250))));
     }

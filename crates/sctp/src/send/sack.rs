@@ -48,7 +48,9 @@ impl Sender {
             return SackOutcome::Impossible;
         }
         let left = self.outstanding.len() - advance;
-        let Some(gaps) = checked_gaps(&sack.gaps, left) else { return SackOutcome::Nonsense };
+        let Some(gaps) = checked_gaps(&sack.gaps, left) else {
+            return SackOutcome::Nonsense;
+        };
 
         let moment = self.moment(now);
         let in_flight = self.outstanding.flight_bytes().max(self.peak.bytes);
@@ -66,14 +68,20 @@ impl Sender {
         // Karn's rule (§6.3.1 C5), for the whole SACK: one that a retransmission brought about tells
         // nothing about chunks that arrived long before it.
         if let Some((sent_at, _, true)) = newly.latest {
-            self.rtt.sample(now, Duration::from_nanos(moment.0.saturating_sub(sent_at.0)));
+            self.rtt.sample(
+                now,
+                Duration::from_nanos(moment.0.saturating_sub(sent_at.0)),
+            );
         }
         self.on_duplicates(&sack.duplicates);
         self.check_reneging();
         self.check_window_probe();
         self.detect_losses(now);
         if newly.bytes > 0 && !in_recovery && !self.recovery.in_recovery() {
-            self.congestion.on_acked(Acked { bytes: newly.bytes, in_flight });
+            self.congestion.on_acked(Acked {
+                bytes: newly.bytes,
+                in_flight,
+            });
         }
         self.advance();
         self.remind(moment);
@@ -103,11 +111,14 @@ impl Sender {
     }
 
     fn acknowledge_front(&mut self, now: Moment, newly: &mut Newly) {
-        let Some((tsn, entry)) = self.outstanding.pop_front() else { return };
+        let Some((tsn, entry)) = self.outstanding.pop_front() else {
+            return;
+        };
         match entry.state {
             ChunkState::InFlight | ChunkState::Lost => {
                 newly.add(tsn, &entry);
-                self.recovery.on_delivered(now, tsn, &entry, self.rtt.min_rtt());
+                self.recovery
+                    .on_delivered(now, tsn, &entry, self.rtt.min_rtt());
             }
             ChunkState::Acked | ChunkState::Abandoned => {}
         }
@@ -161,7 +172,11 @@ impl Sender {
     /// one: it gave up what it had only gap-acked (§6.2.1).
     fn check_reneging(&mut self) {
         let base = self.outstanding.base();
-        if self.outstanding.get(base).is_some_and(|e| e.state == ChunkState::Acked) {
+        if self
+            .outstanding
+            .get(base)
+            .is_some_and(|e| e.state == ChunkState::Acked)
+        {
             self.outstanding.renege();
         }
     }
@@ -183,7 +198,8 @@ impl Sender {
         self.recovery.reorder_deadline = None;
         let three_later = self.outstanding.acked_bytes() > 2 * self.packet_size;
         let window =
-            self.recovery.reordering_window(three_later, self.rtt.min_rtt(), self.rtt.srtt());
+            self.recovery
+                .reordering_window(three_later, self.rtt.min_rtt(), self.rtt.srtt());
         while let Some((tsn, entry)) = self.outstanding.oldest_in_flight() {
             match self.recovery.lost_at(tsn, &entry, window) {
                 None => break,
@@ -202,8 +218,10 @@ impl Sender {
         {
             self.congestion.on_loss();
         }
-        let sendable =
-            self.queue.get(entry.message).is_some_and(|m| m.may_be_sent(moment, entry.sends));
+        let sendable = self
+            .queue
+            .get(entry.message)
+            .is_some_and(|m| m.may_be_sent(moment, entry.sends));
         if sendable {
             self.outstanding.mark_lost(tsn, Loss::Fast);
         } else {

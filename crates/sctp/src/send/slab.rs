@@ -20,7 +20,11 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 impl<T> Slab<T> {
     pub(crate) fn new() -> Self {
-        Self { slots: Vec::new(), free: NONE, len: 0 }
+        Self {
+            slots: Vec::new(),
+            free: NONE,
+            len: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -105,7 +109,10 @@ mod tests {
         assert_eq!(slab.remove(a), None);
         assert_eq!(slab.get(a), None);
         assert_eq!(slab.remove(b), Some('b'));
-        assert_eq!((slab.insert('c'), slab.insert('d'), slab.insert('e')), (b, a, 2));
+        assert_eq!(
+            (slab.insert('c'), slab.insert('d'), slab.insert('e')),
+            (b, a, 2)
+        );
         assert_eq!(slab.len(), 3);
         assert_eq!(slab.drain().collect::<String>(), "dce");
         assert_eq!(slab.insert('f'), 0);

@@ -1,6 +1,13 @@
 //! Two associations, a seeded link between them, and virtual time.
 
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::allow_attributes,
+    reason = "each test file uses its part, and a helper of a test fails by panicking"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +23,10 @@ use peerloom_sctp::{
 
 /// An arbitrary origin of virtual time.
 pub fn origin() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an arbitrary origin of virtual time"
+    )]
     Instant::now()
 }
 
@@ -24,7 +34,10 @@ pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub const BUDGET: Budget = Budget { packets: 54, bytes: 64 << 10 };
+pub const BUDGET: Budget = Budget {
+    packets: 54,
+    bytes: 64 << 10,
+};
 
 /// One side: the association, what it told, and what it does with messages.
 pub struct End {
@@ -150,7 +163,14 @@ impl Pair {
     }
 
     pub fn of(a: End, b: End, now: Instant, link: &LinkConfig, seed: u64) -> Self {
-        Self { now, start: now, a, b, link: Duplex::new(link, seed), log: None }
+        Self {
+            now,
+            start: now,
+            a,
+            b,
+            link: Duplex::new(link, seed),
+            log: None,
+        }
     }
 
     /// A pair that has connected, both sides at once.
@@ -272,7 +292,9 @@ impl Pair {
 pub fn payload(tag: u64, len: usize) -> Bytes {
     let mut bytes = vec![0; len];
     for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = (tag as usize).wrapping_mul(31).wrapping_add(index.wrapping_mul(7)) as u8;
+        *byte = (tag as usize)
+            .wrapping_mul(31)
+            .wrapping_add(index.wrapping_mul(7)) as u8;
     }
     bytes.into()
 }
@@ -319,7 +341,9 @@ impl Raw {
         let answers = end.transmit(now);
         let answer = Packet::decode(&answers[0]).expect("an answer");
         assert_eq!(answer.verification_tag, Self::TAG);
-        let Chunk::InitAck(ack) = &answer.chunks[0] else { panic!("{answer:?}") };
+        let Chunk::InitAck(ack) = &answer.chunks[0] else {
+            panic!("{answer:?}")
+        };
         let cookie = ack.state_cookie().expect("a cookie").to_vec();
         let raw = Self {
             their_tag: ack.initiate_tag,
@@ -327,7 +351,13 @@ impl Raw {
             next_tsn: Self::TSN,
             their_tsn: ack.initial_tsn.0,
         };
-        raw.give(end, now, Chunk::CookieEcho(CookieEcho { cookie: cookie.into() }));
+        raw.give(
+            end,
+            now,
+            Chunk::CookieEcho(CookieEcho {
+                cookie: cookie.into(),
+            }),
+        );
         assert_eq!(end.association.state(), State::Established);
         assert!(raw.take(end, now).contains(&Chunk::CookieAck));
         raw
@@ -345,7 +375,9 @@ impl Raw {
             stream: StreamId(1),
             ssn: Ssn(0),
             ppid: Ppid(51),
-            flags: DataFlags::WHOLE.with(DataFlags::UNORDERED).with(DataFlags::IMMEDIATE),
+            flags: DataFlags::WHOLE
+                .with(DataFlags::UNORDERED)
+                .with(DataFlags::IMMEDIATE),
             payload,
         };
         self.next_tsn = self.next_tsn.wrapping_add(1);
@@ -357,7 +389,10 @@ impl Raw {
         Chunk::Sack(Sack {
             cumulative_tsn: Tsn(cumulative),
             a_rwnd,
-            gaps: gaps.iter().map(|&(start, end)| GapBlock { start, end }).collect(),
+            gaps: gaps
+                .iter()
+                .map(|&(start, end)| GapBlock { start, end })
+                .collect(),
             duplicates: Default::default(),
         })
     }
