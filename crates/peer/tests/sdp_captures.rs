@@ -1,5 +1,7 @@
 //! Offers and answers as Chromium 156 and Firefox ESR 153 wrote them.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+
 use std::fs;
 use std::path::Path;
 

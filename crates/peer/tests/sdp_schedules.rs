@@ -1,6 +1,8 @@
 //! Perfect negotiation (W3C WebRTC §10.7) between two ends over a signalling path that delays: offers,
 //! answers, candidates, glare, rollback and restarts in random order.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+
 use std::collections::VecDeque;
 
 use peerloom::jsep::{CandidateUse, LocalParameters, Negotiation, Transport};
