@@ -21,8 +21,15 @@ pub fn json(stats: &Stats) -> Value {
             "timeout": sctp.retransmits.timeout,
             "spurious": sctp.retransmits.spurious,
         },
+        // What a receiver that is overrun drops, and what came twice.
+        "drops": {
+            "no_window": sctp.drops.no_window,
+            "tsn_out_of_window": sctp.drops.tsn_out_of_window,
+            "duplicate_tsn": sctp.drops.duplicate_tsn,
+        },
         "cwnd": sctp.cwnd,
-        "ssthresh": sctp.ssthresh,
+        // Not set before the first loss.
+        "ssthresh": (sctp.ssthresh < usize::MAX / 2).then_some(sctp.ssthresh),
         "peer_rwnd": sctp.peer_rwnd,
         "local_rwnd": sctp.local_rwnd,
         "in_flight": sctp.bytes_in_flight,

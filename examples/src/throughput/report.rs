@@ -61,9 +61,9 @@ pub struct Flow {
     /// Messages received a second.
     #[serde(serialize_with = "thousandths")]
     pub msgs_per_s: f64,
-    /// Messages accepted for sending a second.
-    #[serde(serialize_with = "thousandths")]
-    pub sent_per_s: f64,
+    /// Messages accepted for sending a second. Unknown to the listening one of two processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_per_s: Option<f64>,
     /// Length of the window.
     #[serde(serialize_with = "thousandths")]
     pub secs: f64,
@@ -152,7 +152,7 @@ impl Flow {
         Self {
             mb_per_s: window.bytes as f64 / window.secs / 1e6,
             msgs_per_s: window.messages as f64 / window.secs,
-            sent_per_s: window.sent as f64 / window.secs,
+            sent_per_s: (whole.sent > 0).then(|| round(window.sent as f64 / window.secs)),
             secs: window.secs,
             bad_msgs: whole.bad,
             seq_gaps: in_order.then_some(whole.gaps),
