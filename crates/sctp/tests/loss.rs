@@ -325,3 +325,133 @@ fn the_initial_window_is_ten_packets() {
     };
     assert!(!data.flags.is_immediate());
 }
+
+/// DATA that left with a lost COOKIE-ECHO leaves with the next one, and the wait for that is no
+/// sign of congestion.
+#[test]
+fn a_lost_cookie_echo_takes_its_data_along() {
+    let mut pair = Pair::new(&rtt40(), 1);
+    pair.a.send(pair.now, 1, payload(1, 5000));
+    pair.a.association.connect(pair.now);
+    pair.run_for(ms(39));
+    pair.now += ms(1);
+    let now = pair.now;
+    let init_ack = pair.link.receive(now, Side::A).expect("INIT-ACK");
+    pair.a.receive(now, &init_ack);
+    assert_eq!(pair.a.transmit(now).len(), 1, "COOKIE-ECHO and DATA, lost");
+    assert!(pair.run_until(Duration::from_secs(5), |p| p.b.messages.len() == 1));
+    pair.run_to_idle();
+    let stats = pair.a.association.stats();
+    assert!(stats.cwnd >= 10 * 1148, "{}", stats.cwnd);
+}
+
+/// Smaller packets from now on; what is sent again keeps its boundaries.
+#[test]
+fn packets_can_become_smaller() {
+    let mut pair = warm();
+    let now = pair.now;
+    pair.a.send(now, 1, payload(1, 5000));
+    assert!(
+        pair.a.transmit(now).iter().any(|p| p.len() == 1160),
+        "and all are lost"
+    );
+    pair.a.association.set_max_packet_size(600);
+    pair.a.send(now, 1, payload(2, 5000));
+    let packets = pair.a.transmit(now);
+    assert!(packets.iter().all(|p| p.len() <= 600));
+    for packet in packets {
+        pair.link.send(now, Side::A, &packet);
+    }
+    pair.record();
+    assert!(pair.run_until(Duration::from_secs(5), |p| p.b.messages.len() == 2));
+    let log = pair.log.take().unwrap();
+    let largest = log.iter().map(|(_, _, bytes)| bytes.len()).max();
+    assert_eq!(largest, Some(1160));
+}
+
+/// RFC 9260 §6.1: no more TSNs in flight than a SACK can name, or a limit below that.
+#[test]
+fn outstanding_tsns_are_limited() {
+    let now = origin();
+    let limits = peerloom_sctp::Limits {
+        outstanding: 100,
+        ..Default::default()
+    };
+    let a = End::with_limits(Config::default(), limits, 1, now);
+    let b = End::new(Config::default(), 2, now);
+    let mut pair = Pair::of(a, b, now, &rtt40(), 1);
+    pair.connect();
+    for tag in 0..5000 {
+        pair.a.send(pair.now, 1, payload(tag, 1));
+    }
+    let mut most = 0;
+    assert!(pair.run_until(Duration::from_secs(30), |p| {
+        most = most.max(p.a.association.stats().outstanding);
+        p.b.messages.len() == 5000
+    }));
+    assert_eq!(most, 100);
+}
+
+/// RFC 3758 §3.5: a FORWARD-TSN that is lost at the end of everything is repeated like a probe.
+#[test]
+fn a_lost_forward_tsn_is_repeated() {
+    let mut pair = warm();
+    let now = pair.now;
+    pair.a.send_with(
+        now,
+        1,
+        payload(1, 100),
+        true,
+        Reliability::MaxRetransmits(0),
+    );
+    assert_eq!(pair.a.transmit(now).len(), 1, "lost");
+    pair.link.set_down(true);
+    assert!(pair.run_until(ms(200), |p| p.a.association.stats().forward_tsns_sent == 1));
+    pair.run_for(ms(1));
+    pair.link.set_down(false);
+    assert!(pair.run_until(ms(400), |p| p.a.association.stats().outstanding == 0));
+}
+
+/// A SACK costs what it newly acknowledges: with 60,000 TSNs outstanding and a hole at the front,
+/// twenty thousand SACKs are a matter of milliseconds, not of minutes.
+#[test]
+fn sacks_over_a_long_gap_are_cheap() {
+    let now = origin();
+    let mut end = End::new(Config::default(), 1, now);
+    let mut raw = common::Raw::connect(&mut end, now);
+    raw.our_tag = common::Raw::TAG;
+    let mut at = now;
+    let mut acked = raw.their_tsn.wrapping_sub(1);
+    // A window that takes 60,000 small chunks.
+    let rwnd = 1 << 30;
+    while end.association.stats().cwnd < 3 << 20 {
+        for _ in 0..20 {
+            end.send(at, 1, payload(1, 200_000));
+        }
+        loop {
+            raw.take_data(&mut end, at);
+            let outstanding = end.association.stats().outstanding;
+            if outstanding == 0 {
+                break;
+            }
+            at += ms(40);
+            acked = acked.wrapping_add(outstanding as u32);
+            raw.give(&mut end, at, raw.sack(acked, rwnd, &[]));
+        }
+    }
+    for tag in 0..60_000 {
+        end.send(at, 1, payload(tag, 16));
+    }
+    raw.take_data(&mut end, at);
+    assert_eq!(end.association.stats().outstanding, 60_000);
+    // Too soon for anything to be lost by time; the hole is.
+    for last in (3..60_000).step_by(3) {
+        raw.give(&mut end, at + ms(40), raw.sack(acked, rwnd, &[(2, last)]));
+    }
+    let stats = end.association.stats();
+    assert_eq!(
+        stats.sacks_received - stats.drops.lying_sack,
+        stats.sacks_received
+    );
+    assert!(stats.bytes_in_flight <= 32 * 3, "{stats:?}");
+}

@@ -33,6 +33,8 @@ impl Association {
     }
 
     fn queue_init(&mut self) {
+        self.replies
+            .retain(|(_, chunk)| !matches!(chunk, Chunk::Init(_)));
         let init = self.init(self.local_tag, self.local_tsn, Vec::new());
         self.queue_reply(0, Chunk::Init(init));
     }
@@ -264,6 +266,7 @@ impl Association {
         self.local_tag = cookie.local_tag;
         self.local_tsn = cookie.local_tsn;
         self.control.clear();
+        self.replies.clear();
         self.sender.restart(&self.config, cookie.local_tsn);
         self.adopt(cookie.peer);
         let streams = self.inbound_streams();
@@ -330,6 +333,7 @@ impl Association {
         self.phase = Phase::Established;
         self.errors = 0;
         self.set_up(now);
+        self.sender.established(now);
         let peer = self.peer;
         self.push_event(Event::Connected {
             outbound_streams: self.outbound_streams(),
@@ -392,13 +396,7 @@ impl Association {
         match &mut self.phase {
             Phase::CookieWait { t1 } => {
                 *t1 = Timer::start(now, self.sender.rtt.handshake_rto());
-                if !self
-                    .replies
-                    .iter()
-                    .any(|(_, chunk)| matches!(chunk, Chunk::Init(_)))
-                {
-                    self.queue_init();
-                }
+                self.queue_init();
             }
             Phase::CookieEchoed { t1, due, .. } => {
                 *t1 = Timer::start(now, self.sender.rtt.handshake_rto());

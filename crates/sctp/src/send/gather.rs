@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::batch::{DataPlan, PacketBatch};
 use crate::serial::Tsn;
-use crate::wire::DataFlags;
+use crate::wire::{DataFlags, HEADER_LEN};
 
 use super::Sender;
 use super::congestion::CongestionControl;
@@ -28,7 +28,7 @@ impl Sender {
         self.queue.unsent_bytes() > 0
             && !self.outstanding.has_lost()
             && (self.outstanding.flight_payload() == 0
-                || self.peer_rwnd() > FEWER_THAN_A_PACKET
+                || self.peer_rwnd() > super::data_room(self.packet_size)
                     && self.outstanding.flight_bytes() < self.congestion.window())
     }
 
@@ -44,6 +44,9 @@ impl Sender {
         }
         if batch.open_len() > before {
             self.update_peak();
+        }
+        if probing && batch.open_len() == before && self.newest_waits_for_room(batch) {
+            return;
         }
         if probing {
             let repeated = if batch.open_len() == before {
@@ -162,7 +165,11 @@ impl Sender {
             self.queue.cut(key, len, tsn);
             batch.note_unqueued(stream, len);
             let drained = self.queue.unsent_bytes() == 0;
-            self.plan(tsn, drained || self.closes(FEWER_THAN_A_PACKET), batch);
+            self.plan(
+                tsn,
+                drained || self.closes(super::data_room(self.packet_size)),
+                batch,
+            );
         }
     }
 
@@ -187,7 +194,18 @@ impl Sender {
         Some(tsn)
     }
 
-    /// Whether what is in flight now closes a window, so that nothing will follow.
+    /// The packet holds something else, and the next one will have room for a probe.
+    fn newest_waits_for_room(&self, batch: &PacketBatch) -> bool {
+        batch.open_len() > HEADER_LEN
+            && self
+                .outstanding
+                .newest_in_flight()
+                .is_some_and(|(_, entry)| entry.wire_len() > batch.remaining())
+    }
+
+    /// Whether what is in flight now closes a window, so that nothing will follow. A peer's window
+    /// of less than a packet counts as closed: waiting for more avoids small fragments, which is the
+    /// sender's half of the silly-window rule.
     fn closes(&self, room: usize) -> bool {
         self.outstanding.flight_bytes() >= self.congestion.window()
             || self.peer_rwnd() <= room
@@ -250,9 +268,5 @@ fn fragment_len(message: &Message, room: usize, packet_size: usize) -> Option<us
 /// A fragment costs a header of sixteen bytes here, and bookkeeping at both ends; below this, the
 /// rest of a packet is padded instead.
 const SMALLEST_HEAD: usize = 64;
-/// A peer window smaller than a packet counts as closed: waiting for more avoids small fragments
-/// (the sender's half of the silly-window rule).
-const FEWER_THAN_A_PACKET: usize = 1024;
-
 // What `push` charges and what `fragment_len` leaves room for is the same header.
 const _: () = assert!(data_chunk_len(1) == DATA_HEADER + 4);

@@ -110,7 +110,8 @@ impl Sender {
             },
             heard: false,
             packet_size: config.max_packet_size,
-            max_outstanding: limits.outstanding.min(crate::limits::MAX_OUTSTANDING),
+            // One more may be needed for the rest of an abandoned message.
+            max_outstanding: limits.outstanding.min(crate::limits::MAX_OUTSTANDING - 1),
             t3_max: config.t3_max,
             retired: Vec::new(),
             unqueued: Vec::new(),
@@ -139,6 +140,14 @@ impl Sender {
             counters.messages_abandoned += 1;
             retired.push(payload);
         });
+    }
+
+    /// The timers of what was sent with the COOKIE-ECHO start when that is answered.
+    pub(crate) fn established(&mut self, now: Instant) {
+        self.update_t3(now, true);
+        if self.outstanding.flight_bytes() > 0 {
+            self.schedule_probe(self.moment(now));
+        }
     }
 
     /// The peer restarted: nothing sent before means anything to it.
@@ -257,7 +266,11 @@ impl Sender {
         }
         if self.recovery.probe.deadline.is_some_and(|at| at <= moment) {
             self.recovery.probe.deadline = None;
-            self.recovery.probe.pending = !self.outstanding.is_empty();
+            self.recovery.probe.pending = self.outstanding.flight_bytes() > 0;
+            if self.outstanding.flight_bytes() == 0 && !self.outstanding.has_lost() {
+                // All that waits for an answer is a FORWARD-TSN.
+                self.partial.resend();
+            }
         }
         TimerOutcome::Fine
     }

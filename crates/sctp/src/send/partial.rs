@@ -150,6 +150,7 @@ impl Sender {
         self.counters.forward_tsns += 1;
         // F4: T3-rtx runs as for DATA.
         self.update_t3(now, false);
+        self.schedule_probe(moment);
         Some(ForwardTsn {
             new_cumulative_tsn: self.partial.point,
             skipped: SmallVec::from_slice(&self.partial.skipped),

@@ -331,7 +331,7 @@ impl SendQueue {
     ) {
         let beyond: Vec<StreamId> = self.scheduler.active().filter(|s| s.0 >= first).collect();
         for stream in beyond {
-            while self.streams.get(stream).is_some_and(|s| s.head != NONE) {
+            while self.head(stream).is_some_and(|message| message.cut == 0) {
                 match self.remove_head(stream) {
                     Some(message) => gone(stream, message.payload),
                     None => break,

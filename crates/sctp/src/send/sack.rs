@@ -48,9 +48,9 @@ impl Sender {
             return SackOutcome::Impossible;
         }
         let left = self.outstanding.len() - advance;
-        let Some(gaps) = checked_gaps(&sack.gaps, left) else {
+        if !are_valid(&sack.gaps, left) {
             return SackOutcome::Nonsense;
-        };
+        }
 
         let moment = self.moment(now);
         let in_flight = self.outstanding.flight_bytes().max(self.peak.bytes);
@@ -61,7 +61,7 @@ impl Sender {
         for _ in 0..advance {
             self.acknowledge_front(moment, &mut newly);
         }
-        self.acknowledge_gaps(moment, sack.cumulative_tsn, &gaps, &mut newly);
+        self.acknowledge_gaps(moment, sack, &mut newly);
         if advance > 0 {
             self.on_cumulative(sack.cumulative_tsn);
         }
@@ -127,17 +127,11 @@ impl Sender {
         }
     }
 
-    fn acknowledge_gaps(
-        &mut self,
-        now: Moment,
-        cumulative: Tsn,
-        gaps: &[GapBlock],
-        newly: &mut Newly,
-    ) {
+    fn acknowledge_gaps(&mut self, now: Moment, sack: &Sack, newly: &mut Newly) {
         let min_rtt = self.rtt.min_rtt();
-        for gap in gaps {
-            let first = cumulative.plus(u32::from(gap.start));
-            let last = cumulative.plus(u32::from(gap.end));
+        for gap in &sack.gaps {
+            let first = sack.cumulative_tsn.plus(u32::from(gap.start));
+            let last = sack.cumulative_tsn.plus(u32::from(gap.end));
             let recovery = &mut self.recovery;
             self.outstanding.gap_ack(first, last, |tsn, entry| {
                 newly.add(tsn, &entry);
@@ -243,11 +237,10 @@ impl Newly {
     }
 }
 
-/// The blocks, each within the `left` TSNs that are outstanding behind the cumulative one; `None`
-/// if one is not. The order does not matter.
-fn checked_gaps(gaps: &[GapBlock], left: usize) -> Option<SmallVec<[GapBlock; 8]>> {
+/// Whether each block is within the `left` TSNs that are outstanding behind the cumulative one. The
+/// order does not matter, and they may overlap.
+fn are_valid(gaps: &[GapBlock], left: usize) -> bool {
+    // The TSN right behind the cumulative one is missing by definition.
     gaps.iter()
-        // The TSN right behind the cumulative one is missing by definition.
         .all(|gap| 2 <= gap.start && gap.start <= gap.end && usize::from(gap.end) <= left)
-        .then(|| SmallVec::from_slice(gaps))
 }
