@@ -15,12 +15,12 @@ use peerloom_ice::{
 use std::collections::HashSet;
 use std::time::Duration;
 use stun::attributes::{
-    ATTR_ICE_CONTROLLED, ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME,
-    AttrType,
+    ATTR_ERROR_CODE, ATTR_ICE_CONTROLLED, ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USE_CANDIDATE,
+    ATTR_USERNAME, AttrType,
 };
 use stun::fingerprint::FINGERPRINT;
 use stun::integrity::MessageIntegrity;
-use stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter};
+use stun::message::{BINDING_ERROR, BINDING_REQUEST, BINDING_SUCCESS, Message, Setter};
 
 const PWD: &str = "0123456789012345678901";
 
@@ -369,6 +369,89 @@ fn ten_thousand_candidates_make_a_hundred_pairs_and_one_check_per_five_ms() {
     assert_eq!(net.state(A), State::Failed);
     let last = sent.last().unwrap().0;
     assert!(last <= Duration::from_secs(31), "{last:?}");
+}
+
+/// RFC 7675 §5.2: 403 withdraws consent at once, if it is authentic; nothing is sent or answered
+/// afterwards.
+#[test]
+fn withdrawn_consent_ends_sending_at_once() {
+    let mut net = Net::connected_pair(8, link(ms(40), 0.0));
+    let [a, b] = [A, B].map(|host| net.hosts[host].agent.local_credentials().clone());
+    net.hosts[B].link.set_down(true);
+    net.run_for(Duration::from_secs(3));
+    let check = net.hosts[A].sent.last().unwrap().1.payload.clone();
+    let refuse = |pwd: &str| {
+        let mut message = Message::new();
+        message.typ = BINDING_ERROR;
+        message.transaction_id.0.copy_from_slice(&check[8..20]);
+        message.write_header();
+        message.add(ATTR_ERROR_CODE, &[0, 0, 4, 3]);
+        Forged { message }.sealed(pwd).fingerprinted()
+    };
+    let from = "192.0.2.2:2000";
+    assert_eq!(
+        net.inject(A, from, &refuse(PWD)),
+        Err(Ignored::BadIntegrity)
+    );
+    assert_eq!(net.state(A), State::Completed);
+    assert_eq!(net.inject(A, from, &refuse(b.pwd())), Ok(()));
+    assert_eq!(net.state(A), State::Failed);
+    assert!(net.hosts[A].agent.selected().is_none());
+    let username = format!("{}:{}", a.ufrag(), b.ufrag());
+    let request = Forged::check(&username).sealed(a.pwd()).fingerprinted();
+    assert_eq!(net.inject(A, from, &request), Err(Ignored::NoConsent));
+    assert_eq!(drain(&mut net), []);
+}
+
+/// A controlled agent follows the latest nomination, also to a pair of lower priority, and an
+/// older one does not lead it back.
+#[test]
+fn latest_nomination_counts() {
+    let (mut net, username, pwd) = agent();
+    let check = |priority: u8, nominate: bool| {
+        let check = Forged::new(&username)
+            .with(ATTR_PRIORITY, &[priority, 0, 0, 1])
+            .with(ATTR_ICE_CONTROLLING, &[0; 8]);
+        let check = if nominate {
+            check.with(ATTR_USE_CANDIDATE, &[])
+        } else {
+            check
+        };
+        check.sealed(&pwd).fingerprinted()
+    };
+    // Delivers `datagram`, then answers every check for a while.
+    let turn = |net: &mut Net, from: &str, datagram: &[u8]| {
+        net.inject(A, from, datagram).unwrap();
+        for _ in 0..100 {
+            net.now += ms(20);
+            let now = net.now;
+            net.agent(A).handle_timeout(now);
+            for check in drain(net).iter().filter(|t| t.payload[..2] == [0, 1]) {
+                let answer = success(&check.payload, "192.0.2.1:1000");
+                net.inject(A, &check.destination.to_string(), &answer)
+                    .unwrap();
+            }
+        }
+        net.hosts[A].agent.selected().unwrap().remote
+    };
+    let (high, low) = ("192.0.2.2:2000", "192.0.2.3:2000");
+    assert_eq!(turn(&mut net, high, &check(9, true)), addr(high));
+    assert_eq!(
+        turn(&mut net, low, &check(5, false)),
+        addr(high),
+        "no nomination"
+    );
+    assert_eq!(
+        turn(&mut net, low, &check(5, true)),
+        addr(low),
+        "two seconds later"
+    );
+    assert_eq!(
+        turn(&mut net, high, &check(9, false)),
+        addr(low),
+        "its nomination is history"
+    );
+    assert_eq!(turn(&mut net, high, &check(9, true)), addr(high));
 }
 
 /// The same by checks from 10,000 addresses, of a peer that knows the password: bounded, and what
