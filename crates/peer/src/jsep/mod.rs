@@ -45,6 +45,7 @@ mod remote;
 mod session;
 mod state;
 
+use std::fmt;
 use std::sync::Arc;
 
 use peerloom_dtls::Setup;
@@ -81,7 +82,6 @@ pub struct Negotiation {
 }
 
 /// A description of ours that waits to be set.
-#[derive(Debug)]
 struct Created {
     kind: SdpType,
     text: String,
@@ -90,6 +90,17 @@ struct Created {
     credentials: Credentials,
     /// Of an answer with a transport.
     setup: Option<Setup>,
+}
+
+impl fmt::Debug for Created {
+    /// Without the text, which holds the ICE password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Created")
+            .field("kind", &self.kind)
+            .field("description", &self.description)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Negotiation {

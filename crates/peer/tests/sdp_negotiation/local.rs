@@ -150,3 +150,14 @@ fn local_candidates_name_their_section() {
             .is_end_of_candidates()
     );
 }
+
+/// A negotiation in a log must not give the connection away.
+#[test]
+fn debug_does_not_print_passwords() {
+    let mut a = Side::new('a');
+    a.negotiation.want_data();
+    let offer = a.offer();
+    let password = a.credentials().pwd().to_owned();
+    assert!(offer.sdp.contains(&password));
+    assert!(!format!("{:?} {offer:?}", a.negotiation).contains(&password));
+}
