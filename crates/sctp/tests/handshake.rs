@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use common::{End, Pair, Raw, ms, origin, packet, payload};
 use peerloom_sctp::sim::{LinkConfig, Side};
-use peerloom_sctp::wire::{Cause, Chunk, CookieEcho, Init};
+use peerloom_sctp::wire::{Cause, Chunk, CookieEcho, Init, Param, chunk_type};
 use peerloom_sctp::{CloseReason, Config, Event, Packet, State};
 
 fn rtt40() -> LinkConfig {
@@ -439,6 +439,31 @@ fn an_init_ack_without_a_cookie_aborts() {
     };
     assert!(matches!(&chunks[..], [Chunk::Abort(_)]));
     assert!(a.has_event(|e| matches!(e, Event::Closed(CloseReason::ProtocolViolation(_)))));
+}
+
+/// RFC 4820 leaves PAD to be skipped by those who do not know it, but pion, for one, drops such
+/// packets whole: it is sent only to peers that name it among their extensions.
+#[test]
+fn pad_is_sent_only_to_peers_that_know_it() {
+    let now = origin();
+    for knows in [false, true] {
+        let mut b = end(now);
+        let mut init = Raw::init(Raw::TAG, None);
+        if knows {
+            init.params = vec![Param::SupportedExtensions(vec![chunk_type::PAD].into())];
+        }
+        let (ack, cookie) = init_ack(&mut b, now, init);
+        assert!(ack.supports(chunk_type::PAD));
+        echo(&mut b, now, ack.initiate_tag, &cookie);
+        // Sizes that leave a rest too small for the head of the next message.
+        for tag in 0..6 {
+            b.send(now, 1, payload(tag, 1100));
+        }
+        let packets = sent(&mut b, now);
+        let pads = packets.iter().flat_map(|(_, chunks)| chunks);
+        let pads = pads.filter(|chunk| matches!(chunk, Chunk::Pad(_))).count();
+        assert_eq!(pads > 0, knows);
+    }
 }
 
 /// §5.1.1: the number of streams is the smaller of what both want; what was queued beyond is given

@@ -73,6 +73,7 @@ impl CookieJar {
         bytes.extend_from_slice(&peer.inbound_streams.to_be_bytes());
         bytes.push(u8::from(peer.forward_tsn));
         bytes.push(u8::from(peer.reconfig));
+        bytes.push(u8::from(peer.pad));
         let tag = hmac::sign(&self.key, &bytes);
         bytes.extend_from_slice(tag.as_ref());
         bytes
@@ -109,7 +110,7 @@ fn read(mut body: &[u8]) -> Option<Cookie> {
     let (tag, initial_tsn, a_rwnd) = (word()?, Tsn(word()?), word()?);
     let outbound_streams = u16::from_be_bytes(take(body)?);
     let inbound_streams = u16::from_be_bytes(take(body)?);
-    let [forward_tsn, reconfig] = take(body)?.map(|flag: u8| flag != 0);
+    let [forward_tsn, reconfig, pad] = take(body)?.map(|flag: u8| flag != 0);
     let peer = Peer {
         tag,
         initial_tsn,
@@ -118,6 +119,7 @@ fn read(mut body: &[u8]) -> Option<Cookie> {
         inbound_streams,
         forward_tsn,
         reconfig,
+        pad,
     };
     Some(Cookie {
         made_at,
@@ -129,7 +131,7 @@ fn read(mut body: &[u8]) -> Option<Cookie> {
     })
 }
 
-const BODY: usize = 8 + 7 * 4 + 2 * 2 + 2;
+const BODY: usize = 8 + 7 * 4 + 2 * 2 + 3;
 const LEN: usize = BODY + 32;
 
 #[cfg(test)]
@@ -161,6 +163,7 @@ mod tests {
                 inbound_streams: 7,
                 forward_tsn: true,
                 reconfig: false,
+                pad: true,
             },
             local_tie_tag: 8,
             peer_tie_tag: 9,

@@ -10,6 +10,7 @@ use rand::Rng;
 use crate::error::CloseReason;
 use crate::event::Event;
 use crate::recv::Inbound;
+use crate::send::PeerAbilities;
 use crate::serial::Tsn;
 use crate::timer::Timer;
 use crate::wire::{
@@ -41,7 +42,7 @@ impl Association {
 
     /// An INIT or INIT-ACK of ours.
     fn init(&self, tag: u32, tsn: Tsn, mut params: Vec<Param<'static>>) -> Init<'static> {
-        let mut extensions = Vec::new();
+        let mut extensions = vec![chunk_type::PAD];
         if self.config.stream_reset {
             extensions.push(chunk_type::RECONFIG);
         }
@@ -316,8 +317,12 @@ impl Association {
             reconfig: peer.reconfig && self.config.stream_reset,
             ..peer
         });
-        self.sender
-            .connected(self.outbound_streams(), peer.a_rwnd, peer.forward_tsn);
+        let abilities = PeerAbilities {
+            a_rwnd: peer.a_rwnd,
+            forward_tsn: peer.forward_tsn && self.config.partial_reliability,
+            pad: peer.pad,
+        };
+        self.sender.connected(self.outbound_streams(), abilities);
         if self.inbound.is_none() {
             self.inbound = Some(Inbound::new(self.receive_limits(), peer.initial_tsn));
         } else if !self.phase.is_connected() {
@@ -446,6 +451,7 @@ fn peer_of(init: &Init<'_>) -> Peer {
         inbound_streams: init.inbound_streams,
         forward_tsn: init.supports_forward_tsn(),
         reconfig: init.supports(chunk_type::RECONFIG),
+        pad: init.supports(chunk_type::PAD),
     }
 }
 

@@ -133,4 +133,7 @@ pub(super) struct Peer {
     pub(super) inbound_streams: u16,
     pub(super) forward_tsn: bool,
     pub(super) reconfig: bool,
+    /// It understands PAD. That chunk's type says that it may be skipped, but widespread stacks drop
+    /// a packet with any chunk they do not know.
+    pub(super) pad: bool,
 }

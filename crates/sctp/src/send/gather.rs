@@ -63,7 +63,7 @@ impl Sender {
             self.update_t3(now, false);
             self.schedule_probe(moment);
         }
-        if stop == Stop::Full && batch.open_len() > before {
+        if stop == Stop::Full && self.padding && batch.open_len() > before {
             // Segments of equal length travel in one system call (GSO).
             batch.pad_packet_to(batch.open_len() + batch.remaining());
         }
@@ -142,7 +142,8 @@ impl Sender {
             if !window_open || self.outstanding.len() >= self.max_outstanding {
                 return Stop::Window;
             }
-            let Some(mut len) = fragment_len(message, batch.data_room(), self.packet_size) else {
+            let room = batch.data_room();
+            let Some(mut len) = fragment_len(message, room, self.packet_size, self.padding) else {
                 return Stop::Full;
             };
             let mut kind = Loss::None;
@@ -251,7 +252,12 @@ impl Sender {
 }
 
 /// How much of a message goes into `room` bytes; `None` if the next packet is the better place.
-fn fragment_len(message: &Message, room: usize, packet_size: usize) -> Option<usize> {
+fn fragment_len(
+    message: &Message,
+    room: usize,
+    packet_size: usize,
+    padding: bool,
+) -> Option<usize> {
     let rest = message.payload.len() - message.cut as usize;
     if rest <= room {
         return Some(rest);
@@ -262,7 +268,13 @@ fn fragment_len(message: &Message, room: usize, packet_size: usize) -> Option<us
     }
     // A message that is not sent again until it arrives is better not exposed to two losses.
     let fragile = message.limit != Limit::None && rest <= whole;
-    (room >= SMALLEST_HEAD && !fragile).then_some(room)
+    // Without PAD, only data can fill the packet; that of a message that is in pieces anyway.
+    let smallest = if padding || rest <= whole {
+        SMALLEST_HEAD
+    } else {
+        4
+    };
+    (room >= smallest && !fragile).then_some(room)
 }
 
 /// A fragment costs a header of sixteen bytes here, and bookkeeping at both ends; below this, the

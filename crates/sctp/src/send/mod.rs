@@ -55,6 +55,8 @@ pub(crate) struct Sender {
     /// The peer was heard since T3-rtx was started.
     heard: bool,
     packet_size: usize,
+    /// The peer understands PAD.
+    padding: bool,
     max_outstanding: usize,
     t3_max: Duration,
     /// Acknowledged or abandoned messages, to be freed where no one waits.
@@ -84,6 +86,14 @@ pub(crate) struct SendCounters {
     pub(crate) forward_tsns: u64,
 }
 
+/// What the handshake told about the receiver.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PeerAbilities {
+    pub(crate) a_rwnd: u32,
+    pub(crate) forward_tsn: bool,
+    pub(crate) pad: bool,
+}
+
 /// What an expired timer asks of the association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimerOutcome {
@@ -110,6 +120,7 @@ impl Sender {
             },
             heard: false,
             packet_size: config.max_packet_size,
+            padding: false,
             // One more may be needed for the rest of an abandoned message.
             max_outstanding: limits.outstanding.min(crate::limits::MAX_OUTSTANDING - 1),
             t3_max: config.t3_max,
@@ -122,10 +133,11 @@ impl Sender {
 
     /// The handshake told what the peer takes. Messages on streams that it does not have are given
     /// up; without FORWARD-TSN all are reliable (RFC 3758 §3.3.2).
-    pub(crate) fn connected(&mut self, streams: u16, a_rwnd: u32, partial_reliability: bool) {
-        self.advertised = a_rwnd as usize;
-        self.partial.enabled = partial_reliability;
-        if !partial_reliability {
+    pub(crate) fn connected(&mut self, streams: u16, peer: PeerAbilities) {
+        self.advertised = peer.a_rwnd as usize;
+        self.padding = peer.pad;
+        self.partial.enabled = peer.forward_tsn;
+        if !peer.forward_tsn {
             self.queue.lift_limits();
         }
         let (unqueued, retired, abandoned, counters) = (
