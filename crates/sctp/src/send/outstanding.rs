@@ -554,4 +554,92 @@ mod tests {
         assert_eq!(lost(&ring), [0, 1, 2, 3, 5, 4]);
         assert_eq!(ring.acked_bytes(), 0);
     }
+
+    /// Random operations against a plain list: the counters, both lists and what is reported are
+    /// the same after each.
+    #[test]
+    fn like_a_plain_list() {
+        use rand::rngs::StdRng;
+        use rand::{RngExt, SeedableRng};
+
+        for seed in 0..300 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut ring = Outstanding::new(Tsn(u32::MAX - 20));
+            // State, when last sent or given up, in the order of TSNs.
+            let mut model: VecDeque<(ChunkState, u64)> = VecDeque::new();
+            for clock in 1..400_u64 {
+                let base = ring.base();
+                let any = rng.random_range(0..=model.len().max(1) as u32);
+                let tsn = base.plus(any);
+                match rng.random_range(0..8) {
+                    0..3 => {
+                        ring.push(Moment(clock), 0, 0, 100, Loss::None);
+                        model.push_back((ChunkState::InFlight, clock));
+                    }
+                    3 => {
+                        ring.mark_lost(tsn, Loss::Fast);
+                        if let Some(entry) = model.get_mut(any as usize)
+                            && entry.0 == ChunkState::InFlight
+                        {
+                            *entry = (ChunkState::Lost, clock);
+                        }
+                    }
+                    4 => {
+                        let first = ring.first_lost();
+                        if let Some(tsn) = first {
+                            ring.resend(tsn, Moment(clock), Loss::None);
+                            let index = tsn.distance_from(base) as usize;
+                            model[index] = (ChunkState::InFlight, clock);
+                        }
+                    }
+                    5 if (any as usize) < model.len() => {
+                        let last = any + rng.random_range(0..model.len() as u32 - any);
+                        let newly = gap(&mut ring, any, last);
+                        let mut expected = Vec::new();
+                        for index in any..=last {
+                            let entry = &mut model[index as usize];
+                            if matches!(entry.0, ChunkState::InFlight | ChunkState::Lost) {
+                                entry.0 = ChunkState::Acked;
+                                expected.push(index);
+                            }
+                        }
+                        assert_eq!(newly, expected, "seed {seed}");
+                    }
+                    6 => {
+                        ring.abandon(tsn);
+                        if let Some(entry) = model.get_mut(any as usize)
+                            && entry.0 != ChunkState::Acked
+                        {
+                            entry.0 = ChunkState::Abandoned;
+                        }
+                    }
+                    _ => {
+                        let popped = ring.pop_front().map(|(_, e)| e.state);
+                        assert_eq!(popped, model.pop_front().map(|m| m.0), "seed {seed}");
+                    }
+                }
+                let in_state = |wanted| {
+                    let mut found: Vec<_> = (0..)
+                        .zip(&model)
+                        .filter(|(_, (state, _))| *state == wanted)
+                        .map(|(index, (_, at))| (*at, index))
+                        .collect();
+                    found.sort_unstable();
+                    found
+                };
+                let flying = in_state(ChunkState::InFlight);
+                assert_eq!(ring.flight_bytes(), flying.len() * 116, "seed {seed}");
+                assert_eq!(ring.flight_payload(), flying.len() * 100);
+                assert_eq!(ring.acked_bytes(), in_state(ChunkState::Acked).len() * 116);
+                let tsn = |found: Option<&(u64, u32)>| found.map(|f| ring.base().plus(f.1));
+                assert_eq!(ring.oldest_in_flight().map(|f| f.0), tsn(flying.first()));
+                assert_eq!(ring.newest_in_flight().map(|f| f.0), tsn(flying.last()));
+                let expected: Vec<_> = in_state(ChunkState::Lost)
+                    .into_iter()
+                    .map(|f| f.1)
+                    .collect();
+                assert_eq!(lost(&ring), expected, "seed {seed}");
+            }
+        }
+    }
 }
