@@ -16,14 +16,23 @@ fuzz_target!(|data: &[u8]| {
     let mut pem = String::from("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n");
     pem.push_str("-----BEGIN CERTIFICATE-----\n");
     for group in data.chunks(3) {
-        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte))
+        let bits = group
+            .iter()
+            .fold(0u32, |bits, byte| bits << 8 | u32::from(*byte))
             << (8 * (3 - group.len()));
         for index in 0..4 {
             let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
             let sextet = bits >> (18 - 6 * index) & 0x3f;
-            pem.push(if index > group.len() { '=' } else { alphabet[sextet as usize].into() });
+            pem.push(if index > group.len() {
+                '='
+            } else {
+                alphabet[sextet as usize].into()
+            });
         }
     }
     pem.push_str("\n-----END CERTIFICATE-----\n");
-    assert!(Certificate::from_pem(&pem).is_err(), "that key belongs to nothing");
+    assert!(
+        Certificate::from_pem(&pem).is_err(),
+        "that key belongs to nothing"
+    );
 });

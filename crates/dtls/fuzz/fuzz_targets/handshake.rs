@@ -13,10 +13,18 @@ use libfuzzer_sys::fuzz_target;
 use peerloom_dtls::{Certificate, Config, EarlyFlight, Handshake, Role};
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&first, mut rest)) = data.split_first() else { return };
-    let role = if first & 1 == 0 { Role::Server } else { Role::Client };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let Some((&first, mut rest)) = data.split_first() else {
+        return;
+    };
+    let role = if first & 1 == 0 {
+        Role::Server
+    } else {
+        Role::Client
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
     runtime.expect("a runtime").block_on(async {
         let now = || tokio::time::Instant::now().into_std();
         let certificate = certificate();
@@ -47,7 +55,11 @@ fuzz_target!(|data: &[u8]| {
             }
             assert!(sent <= 8, "{sent} datagrams for one");
         }
-        let _ = (received, handshake.poll_timeout(), handshake.drops().total());
+        let _ = (
+            received,
+            handshake.poll_timeout(),
+            handshake.drops().total(),
+        );
     });
 });
 

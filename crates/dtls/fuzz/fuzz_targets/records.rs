@@ -18,12 +18,17 @@ fuzz_target!(|data: &[u8]| {
         assert!(matches!(opener.open(record), Opened::Ignored(_)));
     }
     assert!(length <= data.len());
-    assert!(matches!(opener.open(&mut data.to_vec()), Opened::Ignored(_)));
+    assert!(matches!(
+        opener.open(&mut data.to_vec()),
+        Opened::Ignored(_)
+    ));
 
     let mut record = vec![0; HEADROOM];
     record.extend_from_slice(&data[..data.len().min(16_384)]);
     record.extend([0; TAILROOM]);
-    sealer.seal(ContentType::ApplicationData, &mut record).expect("a record");
+    sealer
+        .seal(ContentType::ApplicationData, &mut record)
+        .expect("a record");
     assert_eq!(record.len(), OVERHEAD + data.len().min(16_384));
     match opener.open(&mut record) {
         Opened::ApplicationData(opened) => assert_eq!(opened, &data[..opened.len()]),
