@@ -1,8 +1,8 @@
 //! User name fragment and password (RFC 8839 §5.4).
 
 use crate::error::CredentialsError;
-use rand::RngExt;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use std::fmt;
 
 /// `ice-ufrag` and `ice-pwd` of one agent and generation.
@@ -33,6 +33,11 @@ impl Credentials {
             ufrag: ufrag.to_owned(),
             pwd: pwd.to_owned(),
         })
+    }
+
+    /// New random credentials. `seed` is 32 bytes of a CSPRNG.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self::random(&mut StdRng::from_seed(seed))
     }
 
     /// The user name fragment.

@@ -11,7 +11,7 @@ use crate::data_channel::{Channel, DataChannel, DataChannelOptions};
 use crate::error::{Error, Reason};
 use crate::event::{ConnectionState, Event, IceConnectionState, IceGatheringState, Queued};
 use crate::jsep::{Applied, CandidateUse, Negotiation, SignalingState};
-use crate::signaling::{IceCandidate, SessionDescription};
+use crate::signaling::{IceCandidate, SdpType, SessionDescription};
 use crate::stats::Stats;
 use crate::transceiver::Transceiver;
 use crate::transport::driver::Command;
@@ -31,8 +31,8 @@ use crate::transport::supervisor;
 pub struct PeerConnection {
     handle: Arc<Handle>,
     signalling: Arc<Mutex<Negotiation>>,
-    /// Ours, for ICE.
-    credentials: Credentials,
+    /// Ours, for ICE; others than those in effect restart it.
+    credentials: Arc<Mutex<Credentials>>,
     channel_send_buffer_limit: usize,
 }
 
@@ -56,7 +56,7 @@ impl PeerConnection {
         Ok(PeerConnection {
             handle: Arc::new(Handle { shared }),
             signalling: Arc::new(Mutex::new(negotiation)),
-            credentials,
+            credentials: Arc::new(Mutex::new(credentials)),
             channel_send_buffer_limit,
         })
     }
@@ -124,7 +124,7 @@ impl PeerConnection {
     pub async fn create_offer(&self) -> Result<SessionDescription, Error> {
         self.alive()?;
         self.negotiation()
-            .create_offer(&self.credentials)
+            .create_offer(&self.credentials())
             .map_err(negotiation_error)
     }
 
@@ -134,12 +134,28 @@ impl PeerConnection {
     /// [`Error::Negotiation`] when there is no offer to answer. Cancel-safe.
     pub async fn create_answer(&self) -> Result<SessionDescription, Error> {
         self.alive()?;
-        self.negotiation()
-            .create_answer(&self.credentials)
+        let mut negotiation = self.negotiation();
+        if negotiation.needs_new_credentials() {
+            self.renew_credentials()?;
+        }
+        negotiation
+            .create_answer(&self.credentials())
             .map_err(negotiation_error)
     }
 
-    /// Sets a description made by this end and starts gathering candidates.
+    /// Makes the next offer restart ICE (W3C WebRTC `restartIce`): new credentials, new candidates,
+    /// the same DTLS and SCTP. Data flows on over the old pair until a new one is selected, and a
+    /// connection that lost contact finds it again; nothing reliable is lost.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] after the end.
+    pub fn restart_ice(&self) -> Result<(), Error> {
+        self.alive()?;
+        self.renew_credentials()
+    }
+
+    /// Sets a description made by this end and starts gathering candidates. One with an empty `sdp`
+    /// stands for the offer or answer that the signalling state asks for, which is then made here.
     ///
     /// # Errors
     /// [`Error::Negotiation`] when it does not fit the signalling state; nothing changed then.
@@ -150,7 +166,17 @@ impl PeerConnection {
     ) -> Result<(), Error> {
         self.alive()?;
         let applied = {
+            let mut description = description;
             let mut negotiation = self.negotiation();
+            if description.sdp.is_empty() && description.kind != SdpType::Rollback {
+                if negotiation.needs_new_credentials() {
+                    self.renew_credentials()?;
+                }
+                let made = negotiation
+                    .create_implied(&self.credentials())
+                    .map_err(negotiation_error)?;
+                description.sdp = made.sdp;
+            }
             let applied = negotiation
                 .set_local(&description)
                 .map_err(negotiation_error)?;
@@ -192,7 +218,7 @@ impl PeerConnection {
             .add_candidate(&candidate)
             .map_err(negotiation_error)?
         {
-            CandidateUse::Now => self.add_candidates(vec![candidate]),
+            CandidateUse::Now => self.add_candidate(&candidate),
             CandidateUse::Held | CandidateUse::Ignored => Ok(()),
         }
     }
@@ -329,9 +355,15 @@ impl PeerConnection {
                 .events
                 .push(Queued::Plain(Event::SignalingState(state)));
         }
-        if applied.gather.is_some() {
-            shared.set_gathering(IceGatheringState::Gathering);
-            shared.command(Command::Gather)?;
+        if let Some(gather) = applied.gather {
+            if gather.restart {
+                shared.candidates.clear();
+                shared.set_gathering(IceGatheringState::Gathering);
+                shared.command(Command::Restart(gather.credentials))?;
+            } else if self.ice_gathering_state() == IceGatheringState::New {
+                shared.set_gathering(IceGatheringState::Gathering);
+                shared.command(Command::Gather)?;
+            }
         }
         if let Some(transport) = applied.transport {
             let max = transport.remote_max_message_size.unwrap_or(u64::MAX);
@@ -345,6 +377,7 @@ impl PeerConnection {
                 .map_err(Error::Closed)?;
             shared.command(Command::Remote {
                 ice: IceParameters {
+                    generation: transport.generation,
                     role: transport.ice_role,
                     credentials: transport.remote_credentials,
                     lite: transport.remote_lite,
@@ -355,28 +388,46 @@ impl PeerConnection {
                 },
             })?;
         }
-        self.add_candidates(applied.candidates)?;
+        for candidate in applied.candidates {
+            // Part of a description that is set: what cannot be used is left out.
+            if let Err(error) = self.add_candidate(&candidate) {
+                tracing::debug!(%error, "candidate of a description left out");
+            }
+        }
         if applied.end_of_candidates {
             shared.command(Command::EndOfCandidates)?;
         }
         Ok(())
     }
 
-    fn add_candidates(&self, candidates: Vec<IceCandidate>) -> Result<(), Error> {
-        for candidate in candidates {
-            if candidate.is_end_of_candidates() {
-                self.shared().command(Command::EndOfCandidates)?;
-                continue;
-            }
-            let parsed = candidate
-                .candidate
-                .parse()
-                .map_err(|error| Error::Candidate {
-                    candidate: candidate.candidate.chars().take(200).collect(),
-                    why: format!("{error}"),
-                })?;
-            self.shared().command(Command::Candidate(parsed))?;
+    fn add_candidate(&self, candidate: &IceCandidate) -> Result<(), Error> {
+        if candidate.is_end_of_candidates() {
+            return self.shared().command(Command::EndOfCandidates);
         }
+        let parsed = candidate
+            .candidate
+            .parse()
+            .map_err(|error| Error::Candidate {
+                candidate: candidate.candidate.chars().take(200).collect(),
+                why: format!("{error}"),
+            })?;
+        self.shared().command(Command::Candidate(parsed))
+    }
+
+    /// Our ICE credentials for the next description.
+    fn credentials(&self) -> Credentials {
+        self.credentials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn renew_credentials(&self) -> Result<(), Error> {
+        let renewed = Credentials::from_seed(supervisor::random()?);
+        *self
+            .credentials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = renewed;
         Ok(())
     }
 

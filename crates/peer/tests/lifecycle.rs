@@ -325,3 +325,65 @@ async fn thirty_pairs_at_once_all_connect() {
         assert_eq!(got, Some(Message::from("ping")));
     }
 }
+
+/// An ICE restart in mid-transfer, from either end: the same channels, nothing lost.
+#[tokio::test]
+async fn an_ice_restart_loses_nothing() {
+    let Pair { a, b, at_a, at_b } = pair().await;
+    let sender = at_a.clone();
+    let mut sending = tokio::task::JoinSet::new();
+    sending.spawn(async move {
+        for i in 0..4_000u32 {
+            let mut message = vec![0; 20_000];
+            message[..4].copy_from_slice(&i.to_be_bytes());
+            sender.send(message).await.unwrap();
+        }
+    });
+    let restarts = async {
+        for (from, to) in [(&a, &b), (&b, &a)] {
+            let ufrag = |sdp: &str| {
+                sdp.lines()
+                    .find(|l| l.starts_with("a=ice-ufrag"))
+                    .unwrap()
+                    .to_owned()
+            };
+            let before = ufrag(&from.local_description().unwrap().sdp);
+            from.restart_ice().unwrap();
+            signal(from, to).await;
+            assert_ne!(ufrag(&from.local_description().unwrap().sdp), before);
+            patient("connected", from.connected()).await.unwrap();
+        }
+    };
+    let receiving = async {
+        for i in 0..4_000u32 {
+            let message = patient("message", at_b.recv()).await.unwrap().into_bytes();
+            assert_eq!(message[..4], i.to_be_bytes());
+        }
+    };
+    tokio::join!(restarts, receiving);
+    assert!(a.stats().await.unwrap().ice.selected_changes >= 1);
+}
+
+/// Described by an empty text: the connection makes the offer or answer that is due.
+#[tokio::test]
+async fn an_empty_local_description_is_made_here() {
+    let (a, b) = peers().await;
+    let at_a = a
+        .create_data_channel("x", DataChannelOptions::default())
+        .unwrap();
+    a.set_local_description(SessionDescription::offer(""))
+        .await
+        .unwrap();
+    a.gathering_complete().await;
+    b.set_remote_description(a.local_description().unwrap())
+        .await
+        .unwrap();
+    b.set_local_description(SessionDescription::answer(""))
+        .await
+        .unwrap();
+    b.gathering_complete().await;
+    a.set_remote_description(b.local_description().unwrap())
+        .await
+        .unwrap();
+    patient("open", at_a.opened()).await.unwrap();
+}

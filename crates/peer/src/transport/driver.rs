@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use peerloom_datachannel::Session;
-use peerloom_ice::Candidate;
+use peerloom_ice::{Candidate, Credentials};
 use peerloom_sctp::PacketBatch;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
@@ -35,6 +35,8 @@ use crate::stats::{Stats, count};
 pub(crate) enum Command {
     /// The first local description is set: gathering begins.
     Gather,
+    /// A local description with new ICE credentials is set.
+    Restart(Credentials),
     /// The remote description's transport attributes.
     Remote {
         ice: IceParameters,
@@ -151,6 +153,7 @@ impl Driver {
         for command in self.shared.take_commands() {
             match command {
                 Command::Gather => self.ice.gather(now),
+                Command::Restart(credentials) => self.ice.agent.restart(now, credentials),
                 Command::Remote { ice, dtls } => {
                     self.ice.set_remote(now, ice);
                     self.dtls.set_parameters(dtls);

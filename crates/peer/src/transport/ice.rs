@@ -18,6 +18,8 @@ use crate::event::{Event as PeerEvent, IceConnectionState, IceGatheringState, Qu
 /// What the remote description says about ICE.
 #[derive(Clone, Debug)]
 pub(crate) struct IceParameters {
+    /// Counts ICE restarts.
+    pub(crate) generation: u32,
     pub(crate) role: Role,
     pub(crate) credentials: Credentials,
     pub(crate) lite: bool,
@@ -33,6 +35,8 @@ pub(crate) struct IceTransport {
     /// Names being resolved. Gathering is complete only when they are, within a bound.
     lookups: Vec<Lookup>,
     gathering: bool,
+    /// The generation of the remote parameters in effect.
+    generation: Option<u32>,
 }
 
 impl IceTransport {
@@ -48,6 +52,7 @@ impl IceTransport {
             stun_servers,
             lookups: Vec::new(),
             gathering: false,
+            generation: None,
         }
     }
 
@@ -97,9 +102,14 @@ impl IceTransport {
         }
     }
 
-    /// Applies a remote description.
+    /// Applies a remote description. A re-offer within a generation changes nothing.
     pub(super) fn set_remote(&mut self, now: Instant, parameters: IceParameters) {
-        self.agent.set_role(parameters.role);
+        match self.generation.replace(parameters.generation) {
+            Some(generation) if generation == parameters.generation => return,
+            // Agents keep their roles over a restart, and a conflict may have changed them.
+            Some(_) => {}
+            None => self.agent.set_role(parameters.role),
+        }
         self.agent.set_remote_lite(parameters.lite);
         if let Err(error) = self
             .agent

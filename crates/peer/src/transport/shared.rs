@@ -322,6 +322,15 @@ impl LocalCandidates {
         candidate
     }
 
+    /// A new generation begins.
+    pub(crate) fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .candidates
+            .clear();
+    }
+
     /// Those known so far.
     pub(crate) fn list(&self) -> Vec<IceCandidate> {
         self.0

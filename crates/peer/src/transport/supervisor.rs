@@ -171,7 +171,8 @@ fn interfaces() -> Result<Vec<SocketAddr>, Error> {
         .collect())
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Error> {
+/// Bytes of the system's CSPRNG.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     SystemRandom::new()
         .fill(&mut bytes)
