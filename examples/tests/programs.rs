@@ -153,6 +153,7 @@ async fn browser_serves_its_page_and_answers_a_native_peer() {
     for (path, contains) in [
         ("", "page.js"),
         ("page.js", "RTCPeerConnection"),
+        ("plot.js", "canvas"),
         ("page.css", "--"),
     ] {
         let text = client

@@ -61,6 +61,10 @@ fn router() -> Router {
             text("text/css; charset=utf-8", include_str!("page.css")),
         )
         .route(
+            "/plot.js",
+            text("text/javascript; charset=utf-8", include_str!("plot.js")),
+        )
+        .route(
             "/page.js",
             text("text/javascript; charset=utf-8", include_str!("page.js")),
         )
