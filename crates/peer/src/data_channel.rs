@@ -128,7 +128,7 @@ impl DataChannel {
     /// Bytes of messages that were accepted and have not been handed to the network yet (W3C
     /// WebRTC `bufferedAmount`).
     pub fn buffered_amount(&self) -> usize {
-        self.channel.budget.used()
+        self.channel.queued_bytes.load(Ordering::SeqCst)
     }
 
     /// Sets the amount at which [`buffered_amount_low`](Self::buffered_amount_low) resolves, in
@@ -301,20 +301,20 @@ impl DataChannel {
         if self.opened().await.is_err() {
             return Err(self.ended());
         }
-        let wire = wire_len(len);
+        let charge = charge(len);
         self.channel
             .budget
-            .take(wire)
+            .take(charge)
             .await
             .map_err(|_| self.ended())?;
         let room = Room {
             budget: &self.channel.budget,
-            bytes: wire,
+            bytes: charge,
         };
         self.connection
             .shared
             .budget
-            .take(wire)
+            .take(charge)
             .await
             .map_err(|_| self.ended())?;
         room.keep();
@@ -326,20 +326,20 @@ impl DataChannel {
     }
 
     fn try_take(&self, len: usize) -> bool {
-        let wire = wire_len(len);
-        if !self.channel.budget.try_take(wire) {
+        let charge = charge(len);
+        if !self.channel.budget.try_take(charge) {
             return false;
         }
-        if !self.connection.shared.budget.try_take(wire) {
-            self.channel.budget.give(wire);
+        if !self.connection.shared.budget.try_take(charge) {
+            self.channel.budget.give(charge);
             return false;
         }
         true
     }
 
     fn give(&self, len: usize) {
-        self.channel.budget.give(wire_len(len));
-        self.connection.shared.budget.give(wire_len(len));
+        self.channel.budget.give(charge(len));
+        self.connection.shared.budget.give(charge(len));
     }
 
     fn check_size(&self, len: usize) -> Result<(), SendError> {
@@ -353,7 +353,7 @@ impl DataChannel {
 
     fn full(&self, len: usize) -> TrySendErrorKind {
         let (own, all) = (&self.channel.budget, &self.connection.shared.budget);
-        let fuller = if own.used() + wire_len(len) > own.limit() {
+        let fuller = if own.used() + charge(len) > own.limit() {
             own
         } else {
             all
@@ -372,7 +372,12 @@ impl DataChannel {
         }
     }
 
+    /// The message has its room.
     fn queue(&self, message: Message) {
+        self.channel.queued_messages.fetch_add(1, Ordering::SeqCst);
+        self.channel
+            .queued_bytes
+            .fetch_add(wire_len(message.len()), Ordering::SeqCst);
         let (kind, payload) = match message {
             Message::Text(text) => (MessageKind::Text, Bytes::from(text)),
             Message::Binary(bytes) => (MessageKind::Binary, bytes),
@@ -412,7 +417,7 @@ impl Permit {
             return Err(self.channel.ended());
         }
         self.reserved = None;
-        let unused = wire_len(reserved) - wire_len(message.len());
+        let unused = charge(reserved) - charge(message.len());
         self.channel.channel.budget.give(unused);
         self.channel.connection.shared.budget.give(unused);
         self.channel.queue(message);
@@ -432,6 +437,15 @@ impl Drop for Permit {
 pub(crate) fn wire_len(len: usize) -> usize {
     len.max(1)
 }
+
+/// What a message takes of the send buffers: its bytes and what keeping it costs, so that small
+/// messages cannot hold many times the limit.
+fn charge(len: usize) -> usize {
+    wire_len(len) + MESSAGE_OVERHEAD
+}
+
+/// The queue entry, the reference-counted buffer's header and the allocator's rounding.
+const MESSAGE_OVERHEAD: usize = 128;
 
 /// Room taken from one budget, given back if dropped before [`keep`](Self::keep).
 struct Room<'a> {
@@ -465,6 +479,9 @@ pub(crate) struct Channel {
     state: AtomicU8,
     pub(crate) inbox: Inbox,
     pub(crate) budget: SendBudget,
+    /// Of messages that have their room and have not left the send queue.
+    queued_bytes: AtomicUsize,
+    queued_messages: AtomicUsize,
     low_threshold: AtomicUsize,
     low: Notify,
     changed: Notify,
@@ -491,6 +508,8 @@ impl Channel {
             state: AtomicU8::new(DataChannelState::Connecting as u8),
             inbox: Inbox::default(),
             budget: SendBudget::new(send_buffer_limit),
+            queued_bytes: AtomicUsize::new(0),
+            queued_messages: AtomicUsize::new(0),
             low_threshold: AtomicUsize::new(0),
             low: Notify::new(),
             changed: Notify::new(),
@@ -535,12 +554,27 @@ impl Channel {
         self.low.notify_waiters();
     }
 
-    /// `bytes` of its messages have left the send queue.
-    pub(crate) fn unqueued(&self, bytes: usize) {
-        self.budget.give(bytes);
-        if self.budget.used() <= self.low_threshold.load(Ordering::SeqCst) {
+    /// `bytes` of its messages have left the send queue. Returns what that gives back to the send
+    /// buffers. Fragments leave one by one, so the overhead goes back in proportion; the last bytes
+    /// take all of it along.
+    pub(crate) fn unqueued(&self, bytes: usize) -> usize {
+        let before = self.queued_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        let queued = self.queued_messages.load(Ordering::SeqCst) as u64;
+        let share = (queued * bytes as u64)
+            .checked_div(before as u64)
+            .unwrap_or(queued) as usize;
+        self.queued_messages.fetch_sub(share, Ordering::SeqCst);
+        let given = bytes + share * MESSAGE_OVERHEAD;
+        self.budget.give(given);
+        if before - bytes <= self.low_threshold.load(Ordering::SeqCst) {
             self.low.notify_waiters();
         }
+        given
+    }
+
+    /// Bytes that wait to be sent.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::SeqCst)
     }
 
     /// States only move forward.

@@ -136,7 +136,7 @@ pub enum TrySendErrorKind {
     Full {
         /// Bytes in the message.
         len: usize,
-        /// Bytes buffered in the fuller of the two buffers.
+        /// Bytes in use in the fuller of the two buffers, an overhead for each message included.
         buffered: usize,
         /// The limit of that buffer.
         limit: usize,

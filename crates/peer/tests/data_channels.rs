@@ -191,12 +191,26 @@ async fn a_full_buffer_gives_the_message_back_and_send_waits() {
 
 #[tokio::test]
 async fn a_permit_holds_room_and_gives_it_back() {
-    let (a, b) = peers().await;
+    let a = builder()
+        .channel_send_buffer_limit(1000)
+        .build()
+        .await
+        .unwrap();
+    let b = builder().build().await.unwrap();
     let Pair { at_a, at_b, .. } = pair_of(a, b, DataChannelOptions::default()).await;
-    let permit = at_a.reserve(100).await.unwrap();
-    assert_eq!(at_a.buffered_amount(), 100);
+    // The limit of 1000 has room for one message of 600 bytes, not for two.
+    let permit = at_a.reserve(600).await.unwrap();
+    let refused = at_a.try_send(vec![0; 600]).unwrap_err();
+    assert!(matches!(
+        refused.kind,
+        TrySendErrorKind::Full {
+            len: 600,
+            limit: 1000,
+            ..
+        }
+    ));
     drop(permit);
-    assert_eq!(at_a.buffered_amount(), 0);
+    drop(at_a.reserve(600).await.unwrap());
     let permit = at_a.reserve(100).await.unwrap();
     let error = permit.send(vec![0; 101]).unwrap_err();
     assert!(matches!(

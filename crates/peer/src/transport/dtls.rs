@@ -211,8 +211,12 @@ impl Driver {
         // Application data that overtook the end of the handshake.
         let mut packets = Vec::new();
         for record in &mut early {
-            if let Opened::ApplicationData(plaintext) = opener.open(record) {
-                self.decode(plaintext, &mut packets);
+            match opener.open(record) {
+                Opened::ApplicationData(plaintext) => self.decode(plaintext, &mut packets),
+                Opened::CloseNotify => return Err(Reason::Remote),
+                Opened::FatalAlert(alert) => return Err(Reason::DtlsAlert(alert)),
+                // The flight that is asked for again has just left.
+                Opened::RepeatLastFlight | Opened::Ignored(_) => {}
             }
         }
         self.handle_packets(now, &packets)?;

@@ -40,8 +40,7 @@ impl Driver {
             }
             self.dispatch_events()?;
             for (channel, bytes) in self.unqueued.drain(..) {
-                self.shared.budget.give(bytes);
-                channel.unqueued(bytes);
+                self.shared.budget.give(channel.unqueued(bytes));
             }
             if planned == 0 {
                 return Ok(false);

@@ -279,7 +279,7 @@ impl Guarded {
             .filter_map(|channel| {
                 Some(ChannelStats {
                     label: channel.label().to_owned(),
-                    buffered_amount: channel.budget.used(),
+                    buffered_amount: channel.queued_bytes(),
                     counters: self.session.channel_stats(channel.key)?,
                 })
             })
