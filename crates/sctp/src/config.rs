@@ -28,9 +28,11 @@ pub struct Config {
     pub rto_initial: Duration,
     /// Lower bound of the RTO. It has to exceed the peer's delayed acknowledgement, 200 ms.
     pub rto_min: Duration,
-    /// Upper bound of the RTO and of every back-off but that of T3.
+    /// Upper bound of the RTO and of every back-off without a bound of its own.
     pub rto_max: Duration,
-    /// Upper bound of the backed-off T3-rtx timer. Lower than `rto_max`, it bounds how long data
+    /// Upper bound of the backed-off T1-init and T1-cookie timers, unless the RTO itself is longer.
+    pub t1_max: Duration,
+    /// Upper bound of the backed-off T3-rtx timer, unless the RTO itself is longer. Lower than `rto_max`, it bounds how long data
     /// waits after a blackout ends without [`crate::Association::path_resumed`].
     pub t3_max: Duration,
     /// Interval of HEARTBEATs on an idle path, to which the RTO and jitter are added (§8.3).
@@ -77,6 +79,7 @@ impl Default for Config {
             rto_initial: Duration::from_secs(1),
             rto_min: Duration::from_millis(400),
             rto_max: Duration::from_secs(60),
+            t1_max: Duration::from_secs(60),
             t3_max: Duration::from_secs(60),
             heartbeat_interval: Some(Duration::from_secs(30)),
             max_init_retransmits: 8,
@@ -92,13 +95,15 @@ impl Default for Config {
 
 impl Config {
     /// Below ICE and DTLS: ICE alone decides whether the path is alive, so no counter ends the
-    /// association, every back-off stays short, and the first RTO is 500 ms.
+    /// association, back-offs stay short (ICE stops all traffic to a path that is gone), and the first
+    /// RTO is 500 ms.
     #[must_use]
     pub fn webrtc() -> Self {
         Self {
             rto_initial: Duration::from_millis(500),
-            rto_max: Duration::from_secs(3),
-            t3_max: Duration::from_secs(3),
+            rto_max: Duration::from_secs(10),
+            t1_max: Duration::from_millis(500),
+            t3_max: Duration::from_secs(2),
             never_fail: true,
             ..Self::default()
         }
@@ -115,6 +120,7 @@ impl Config {
         self.inbound_streams = self.inbound_streams.max(1);
         self.rto_min = self.rto_min.max(Duration::from_millis(1));
         self.rto_max = self.rto_max.max(self.rto_min);
+        self.t1_max = self.t1_max.min(self.rto_max);
         self.t3_max = self.t3_max.clamp(self.rto_min, self.rto_max);
         self.rto_initial = self.rto_initial.clamp(self.rto_min, self.rto_max);
         self

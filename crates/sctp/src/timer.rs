@@ -25,16 +25,17 @@ impl Timer {
         self.deadline <= now
     }
 
-    /// Restarted after an expiration with twice the interval for each, at most `max`.
+    /// Restarted after an expiration with twice the interval for each, at most `max` or `base`.
     pub(crate) fn back_off(&mut self, now: Instant, base: Duration, max: Duration) {
         self.attempts = self.attempts.saturating_add(1);
         self.deadline = now + backed_off(base, self.attempts, max);
     }
 }
 
-/// `base` doubled `attempts` times, at most `max`.
+/// `base` doubled `attempts` times, at most `max`, but never less than `base`.
 pub(crate) fn backed_off(base: Duration, attempts: u32, max: Duration) -> Duration {
-    base.saturating_mul(1 << attempts.min(16)).min(max)
+    base.saturating_mul(1 << attempts.min(16))
+        .min(max.max(base))
 }
 
 /// The earlier of two optional deadlines.

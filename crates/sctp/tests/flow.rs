@@ -311,7 +311,7 @@ fn a_shutdown_without_answer_is_bounded() {
     pair.connect();
     pair.link.set_down(true);
     pair.a.association.shutdown(pair.now);
-    pair.run_for(Duration::from_secs(30));
+    pair.run_for(Duration::from_secs(60));
     assert!(matches!(
         pair.a.association.close_reason(),
         Some(CloseReason::RetransmissionTimeout { .. })

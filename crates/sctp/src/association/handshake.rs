@@ -302,7 +302,7 @@ impl Association {
     pub(super) fn handle_stale_cookie(&mut self, now: Instant) {
         if let Phase::CookieEchoed { t1, .. } = &self.phase {
             let mut t1 = *t1;
-            t1.back_off(now, self.sender.rtt.handshake_rto(), self.config.rto_max);
+            t1.back_off(now, self.sender.rtt.handshake_rto(), self.config.t1_max);
             self.sender.lose_all();
             self.phase = Phase::CookieWait { t1 };
             self.queue_init();
@@ -361,7 +361,7 @@ impl Association {
     /// T1-init and T1-cookie (§5.1.6, §4).
     pub(super) fn handle_handshake_timeout(&mut self, now: Instant) {
         let rto = self.sender.rtt.handshake_rto();
-        let max = self.config.rto_max;
+        let max = self.config.t1_max;
         let attempts = match &mut self.phase {
             Phase::CookieWait { t1 } if t1.is_due(now) => {
                 t1.back_off(now, rto, max);

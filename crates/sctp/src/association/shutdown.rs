@@ -121,7 +121,7 @@ impl Association {
     /// T2-shutdown and T5-shutdown-guard.
     pub(super) fn handle_shutdown_timeout(&mut self, now: Instant) {
         let rto = self.sender.rtt.rto();
-        let max = self.config.rto_max;
+        let max = self.config.t3_max;
         let (t2, guard, acknowledging) = match &mut self.phase {
             Phase::ShutdownSent { t2, guard } => (t2, *guard, false),
             Phase::ShutdownAckSent { t2, guard } => (t2, *guard, true),

@@ -405,7 +405,7 @@ impl Sender {
             self.t3 = None;
         } else if restart || self.t3.is_none() {
             self.heard = false;
-            self.t3 = Some(Timer::start(now, self.rtt.rto().min(self.t3_max)));
+            self.t3 = Some(Timer::start(now, self.rtt.rto()));
         }
     }
 
