@@ -501,3 +501,32 @@ fn links_are_used() {
         assert!(used >= share, "{used} % of {rate} bit/s: {stats:?}");
     }
 }
+
+/// A peer that was only slow makes a probe go out; its report that this was needless keeps the
+/// congestion window, as does nothing else.
+#[test]
+fn a_needless_probe_costs_nothing() {
+    let mut pair = warm();
+    let window = pair.a.association.stats().cwnd;
+    let now = pair.now;
+    pair.a.send(now, 1, payload(1, 20_000));
+    let late = pair.a.transmit(now);
+    // Everything arrives before the probe does, but seventy milliseconds late.
+    pair.run_for(ms(90));
+    assert_eq!(pair.a.association.stats().retransmits.probe, 1);
+    for packet in &late {
+        pair.b.receive(pair.now, packet);
+    }
+    for tag in 0..10 {
+        pair.run_for(ms(60));
+        pair.a.send(pair.now, 1, payload(tag, 3000));
+    }
+    pair.run_to_idle();
+    let stats = pair.a.association.stats();
+    assert_eq!(
+        (stats.retransmits.total(), stats.retransmits.spurious),
+        (1, 1),
+        "{stats:?}"
+    );
+    assert!(stats.cwnd >= window, "{} {window}", stats.cwnd);
+}

@@ -70,6 +70,8 @@ pub(crate) struct Probe {
     end: Option<Tsn>,
     /// The probe was a retransmission of this TSN, not yet reported as a duplicate.
     repeated: Option<Tsn>,
+    /// The acknowledgement of this TSN tells that no such report will come.
+    settled_by: Option<Tsn>,
 }
 
 impl Recovery {
@@ -283,23 +285,23 @@ impl Probe {
         self.deadline = None;
         self.end = Some(last_sent);
         self.repeated = repeated;
+        self.settled_by = None;
     }
 
     /// The cumulative TSN acknowledged moved. True if the probe was what repaired a loss, so that
-    /// the network did drop something (RFC 8985 §7.4.2).
-    pub(crate) fn on_cumulative(&mut self, acked: Tsn) -> bool {
-        let Some(end) = self.end else {
-            return self.repeated.is_some_and(|tsn| acked.is_newer_than(tsn))
-                && self.repeated.take().is_some();
-        };
-        if acked.is_at_least(end) {
+    /// the network did drop something (RFC 8985 §7.4.2). That is known once what was sent after the
+    /// tail's acknowledgement is acknowledged, too: a report that the repetition was needless may
+    /// come in a SACK behind the one that acknowledges the tail.
+    pub(crate) fn on_cumulative(&mut self, acked: Tsn, next_tsn: Tsn) -> bool {
+        if self.end.is_some_and(|end| acked.is_at_least(end)) {
             self.end = None;
+            self.settled_by = self.repeated.map(|_| next_tsn);
         }
-        if acked.is_newer_than(end) {
-            self.repeated.take().is_some()
-        } else {
-            false
+        if self.settled_by.is_some_and(|tsn| acked.is_at_least(tsn)) {
+            self.settled_by = None;
+            return self.repeated.take().is_some();
         }
+        false
     }
 }
 
@@ -440,8 +442,9 @@ mod tests {
     fn a_probe_that_repaired_a_loss_counts_as_one() {
         let mut probe = Probe::default();
         probe.on_sent(Tsn(10), Some(Tsn(10)));
-        assert!(!probe.on_cumulative(Tsn(10)), "not yet known");
-        assert!(probe.on_cumulative(Tsn(11)));
-        assert!(!probe.on_cumulative(Tsn(12)));
+        assert!(!probe.on_cumulative(Tsn(10), Tsn(14)), "not yet known");
+        assert!(!probe.on_cumulative(Tsn(13), Tsn(20)), "under way before");
+        assert!(probe.on_cumulative(Tsn(14), Tsn(20)));
+        assert!(!probe.on_cumulative(Tsn(15), Tsn(20)), "once");
     }
 }

@@ -62,6 +62,7 @@ impl Sender {
             self.acknowledge_front(moment, &mut newly);
         }
         self.acknowledge_gaps(moment, sack, &mut newly);
+        self.on_duplicates(&sack.duplicates);
         if advance > 0 {
             self.on_cumulative(sack.cumulative_tsn);
         }
@@ -73,7 +74,6 @@ impl Sender {
                 Duration::from_nanos(moment.0.saturating_sub(sent_at.0)),
             );
         }
-        self.on_duplicates(&sack.duplicates);
         self.check_reneging();
         self.check_window_probe();
         self.detect_losses(now);
@@ -142,9 +142,8 @@ impl Sender {
 
     fn on_cumulative(&mut self, acked: Tsn) {
         self.recovery.on_cumulative(acked);
-        if self.recovery.probe.on_cumulative(acked)
-            && self.recovery.enter(self.outstanding.next_tsn().previous())
-        {
+        let next = self.outstanding.next_tsn();
+        if self.recovery.probe.on_cumulative(acked, next) && self.recovery.enter(next.previous()) {
             self.congestion.on_loss();
             self.recovery.on_cumulative(acked);
         }
