@@ -118,8 +118,11 @@ impl Config {
         self.max_message_size = self.max_message_size.min(u32::MAX as usize / 2);
         self.outbound_streams = self.outbound_streams.max(1);
         self.inbound_streams = self.inbound_streams.max(1);
-        self.rto_min = self.rto_min.max(Duration::from_millis(1));
-        self.rto_max = self.rto_max.max(self.rto_min);
+        self.rto_min = self.rto_min.clamp(Duration::from_millis(1), LONGEST);
+        self.rto_max = self.rto_max.clamp(self.rto_min, LONGEST);
+        self.heartbeat_interval = self
+            .heartbeat_interval
+            .map(|interval| interval.min(LONGEST));
         self.t1_max = self.t1_max.min(self.rto_max);
         self.t3_max = self.t3_max.clamp(self.rto_min, self.rto_max);
         self.rto_initial = self.rto_initial.clamp(self.rto_min, self.rto_max);
@@ -127,9 +130,56 @@ impl Config {
     }
 }
 
+/// No timer is longer: sums of a few of them are far from any overflow.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Smallest packet: an INIT-ACK with our cookie has to fit.
 pub(crate) const MIN_PACKET_SIZE: usize = 256;
 /// The length field of a chunk is 16 bits wide.
 pub(crate) const MAX_PACKET_SIZE: usize = 65_532;
 /// RFC 9260 §3.3.2: an a_rwnd below 1500 in an INIT is not allowed.
 const MIN_RECEIVE_WINDOW: usize = 1500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No value a caller can choose makes arithmetic overflow later, or a state impossible.
+    #[test]
+    fn extremes_are_brought_into_range() {
+        let least = Config {
+            max_packet_size: 0,
+            receive_window: 0,
+            outbound_streams: 0,
+            inbound_streams: 0,
+            rto_initial: Duration::ZERO,
+            rto_min: Duration::ZERO,
+            rto_max: Duration::ZERO,
+            t1_max: Duration::ZERO,
+            t3_max: Duration::ZERO,
+            ..Config::default()
+        }
+        .normalized();
+        assert_eq!(least.max_packet_size, MIN_PACKET_SIZE);
+        assert_eq!(least.receive_window, 1500);
+        assert_eq!((least.outbound_streams, least.inbound_streams), (1, 1));
+        assert!(least.rto_min > Duration::ZERO && least.rto_max >= least.rto_min);
+        let most = Config {
+            max_packet_size: usize::MAX,
+            receive_window: usize::MAX,
+            max_message_size: usize::MAX,
+            rto_initial: Duration::MAX,
+            rto_min: Duration::MAX,
+            rto_max: Duration::MAX,
+            t3_max: Duration::MAX,
+            heartbeat_interval: Some(Duration::MAX),
+            ..Config::default()
+        }
+        .normalized();
+        assert_eq!(most.max_packet_size, MAX_PACKET_SIZE);
+        assert_eq!(
+            (most.rto_max, most.t3_max, most.rto_initial),
+            (LONGEST, LONGEST, LONGEST)
+        );
+        assert_eq!(most.heartbeat_interval, Some(LONGEST));
+    }
+}

@@ -38,6 +38,7 @@ impl RttEstimator {
 
     /// Takes a value measured below us as long as there is none of our own.
     pub(crate) fn suggest(&mut self, rtt: Duration) {
+        let rtt = rtt.min(self.ceiling);
         if self.smoothed.is_none_or(|s| s.suggested) {
             self.smoothed = Some(Smoothed {
                 srtt: rtt,
