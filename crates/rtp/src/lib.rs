@@ -1,14 +1,17 @@
 //! RTP, RTCP, payload formats and media feedback (RFC 3550 and its family), sans-IO.
 
+mod assembler;
 mod error;
 mod limits;
 mod wire;
 
 pub mod extension;
 pub mod packet;
+pub mod payload;
 pub mod rtcp;
 pub mod sequence;
 
+pub use assembler::{AssembledFrame, FrameAssembler, FrameStatus, Inserted, MediaPacket};
 pub use error::{DecodeError, WriteError};
 pub use limits::Limits;
 pub use packet::{RtpHeader, RtpPacket, RtpWriter, is_rtcp};
