@@ -6,9 +6,11 @@ mod limits;
 mod wire;
 
 pub mod extension;
+pub mod fec;
 pub mod packet;
 pub mod payload;
 pub mod rtcp;
+pub mod rtx;
 pub mod sequence;
 
 pub use assembler::{AssembledFrame, FrameAssembler, FrameStatus, Inserted, MediaPacket};
