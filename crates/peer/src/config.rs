@@ -65,6 +65,7 @@ pub(crate) struct Config {
     pub(crate) bind: Bind,
     pub(crate) answer_setup: AnswerSetup,
     pub(crate) offer_srtp: bool,
+    pub(crate) zero_checksum: bool,
     pub(crate) receive_window: usize,
     pub(crate) send_buffer_limit: usize,
     pub(crate) channel_send_buffer_limit: usize,
@@ -84,6 +85,7 @@ impl Default for Config {
             bind: Bind::Interfaces,
             answer_setup: AnswerSetup::default(),
             offer_srtp: true,
+            zero_checksum: true,
             receive_window: 4 << 20,
             send_buffer_limit: 4 << 20,
             channel_send_buffer_limit: 4 << 20,
@@ -166,6 +168,13 @@ impl PeerConnectionBuilder {
     /// DTLS 1.2 cannot add later. Off is for peers that fail on the extension. Default: true.
     pub fn offer_srtp(mut self, offer: bool) -> Self {
         self.config.offer_srtp = offer;
+        self
+    }
+
+    /// Whether SCTP packets may go without a CRC32c between two ends that both say so (RFC 9653):
+    /// DTLS authenticates them already. Default: true.
+    pub fn zero_checksum(mut self, allow: bool) -> Self {
+        self.config.zero_checksum = allow;
         self
     }
 

@@ -343,3 +343,26 @@ async fn a_dropped_channel_does_not_keep_the_window() {
         Some(120_000)
     );
 }
+
+/// The option has to reach the wire: both ends must allow it.
+#[tokio::test]
+async fn checksums_go_only_when_both_ends_allow_it() {
+    for (at_b, sending) in [(true, true), (false, false)] {
+        let a = builder().build().await.unwrap();
+        let b = builder().zero_checksum(at_b).build().await.unwrap();
+        let pair = pair_of(a, b, DataChannelOptions::default()).await;
+        pair.at_a.send("over").await.unwrap();
+        assert_eq!(
+            patient("message", pair.at_b.recv()).await,
+            Some(Message::from("over"))
+        );
+        assert_eq!(
+            pair.a.stats().await.unwrap().sctp.zero_checksum_sending,
+            sending
+        );
+        assert_eq!(
+            pair.b.stats().await.unwrap().sctp.zero_checksum_sending,
+            sending
+        );
+    }
+}

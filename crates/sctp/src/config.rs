@@ -53,6 +53,10 @@ pub struct Config {
     pub partial_reliability: bool,
     /// Offer and use stream reconfiguration (RFC 6525).
     pub stream_reset: bool,
+    /// Accept a checksum of zero, and send one to a peer that accepts it (RFC 9653): inside DTLS,
+    /// which authenticates every packet anyway, the CRC32c only costs time. Whoever decodes the
+    /// packets has to say so too, see [`crate::wire::Checksum::Zero`].
+    pub zero_checksum: bool,
 }
 
 /// The congestion controllers that can be chosen.
@@ -89,6 +93,7 @@ impl Default for Config {
             congestion: Congestion::NewReno,
             partial_reliability: true,
             stream_reset: true,
+            zero_checksum: false,
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct Stats {
     pub messages_abandoned: u64,
     /// DATA chunks retransmitted, by what declared them lost.
     pub retransmits: Retransmits,
+    /// We send packets with a checksum of zero (RFC 9653): both ends agreed.
+    pub zero_checksum_sending: bool,
     /// What was dropped, by reason.
     pub drops: Drops,
 }

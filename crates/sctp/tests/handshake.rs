@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use common::{End, Pair, Raw, ms, origin, packet, payload};
 use peerloom_sctp::sim::{LinkConfig, Loss, Side};
-use peerloom_sctp::wire::{Cause, Chunk, CookieEcho, Init, Param, chunk_type};
+use peerloom_sctp::wire::{Cause, Checksum, Chunk, CookieEcho, Init, Param, chunk_type};
 use peerloom_sctp::{CloseReason, Config, Event, Packet, State};
 
 fn rtt40() -> LinkConfig {
@@ -530,5 +530,53 @@ fn connecting_under_loss() {
             p50 <= ms(median) && p95 <= ms(slow),
             "{loss}: {p50:?} {p95:?}"
         );
+    }
+}
+
+/// RFC 9653: a zero checksum is for peers that announced it, never with an INIT or a COOKIE-ECHO,
+/// and each direction stands for itself.
+#[test]
+fn a_zero_checksum_is_sent_only_to_peers_that_announced_it() {
+    for (ours, theirs) in [(true, true), (true, false), (false, true), (false, false)] {
+        let now = origin();
+        let config = |zero_checksum| Config {
+            zero_checksum,
+            ..Config::default()
+        };
+        let (mut a, mut b) = (
+            End::new(config(ours), 1, now),
+            End::new(config(theirs), 2, now),
+        );
+        a.association.connect(now);
+        b.association.connect(now);
+        a.send(now, 1, payload(1, 5000));
+        b.send(now, 1, payload(2, 5000));
+        let mut zeros = 0;
+        for _ in 0..10 {
+            for from_a in [true, false] {
+                let (from, to) = if from_a {
+                    (&mut a, &mut b)
+                } else {
+                    (&mut b, &mut a)
+                };
+                for datagram in from.transmit(now) {
+                    let packet = Packet::decode_with(&datagram, Checksum::Zero).expect("ours");
+                    if datagram[8..12] == [0; 4] {
+                        zeros += 1;
+                        assert!(!packet.chunks.iter().any(|chunk| matches!(
+                            chunk,
+                            Chunk::Init(_) | Chunk::InitAck(_) | Chunk::CookieEcho(_)
+                        )));
+                    } else {
+                        assert!(Packet::decode(&datagram).is_ok());
+                    }
+                    to.association.handle_packet(now, &packet);
+                    to.collect(now);
+                }
+            }
+        }
+        assert_eq!(zeros > 0, ours && theirs, "{ours} {theirs}");
+        assert_eq!(a.association.stats().zero_checksum_sending, ours && theirs);
+        assert_eq!((a.messages.len(), b.messages.len()), (1, 1));
     }
 }

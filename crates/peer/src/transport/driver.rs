@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use peerloom_datachannel::Session;
 use peerloom_ice::{Candidate, Credentials};
 use peerloom_sctp::PacketBatch;
+use peerloom_sctp::wire::Checksum;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
@@ -57,6 +58,8 @@ pub(crate) struct Driver {
     pub(super) ice: IceTransport,
     pub(super) dtls: DtlsTransport,
     pub(super) close_timeout: Duration,
+    /// Whether received packets may lack a CRC32c: what we announce.
+    pub(super) checksum: Checksum,
     /// What new channels of the other end get.
     pub(super) channel_send_buffer_limit: usize,
 
@@ -114,6 +117,11 @@ impl Driver {
             ice,
             dtls,
             close_timeout: config.close_timeout,
+            checksum: if config.zero_checksum {
+                Checksum::Zero
+            } else {
+                Checksum::Crc32c
+            },
             channel_send_buffer_limit: config.channel_send_buffer_limit,
             control,
             bulk,

@@ -254,10 +254,12 @@ impl Driver {
         let mut repeat = false;
         for record in records(datagram) {
             match opener.open(record) {
-                Opened::ApplicationData(plaintext) => match Packet::decode(plaintext) {
-                    Ok(packet) => packets.push(packet),
-                    Err(_) => count(&self.shared.counters.sctp_malformed),
-                },
+                Opened::ApplicationData(plaintext) => {
+                    match Packet::decode_with(plaintext, self.checksum) {
+                        Ok(packet) => packets.push(packet),
+                        Err(_) => count(&self.shared.counters.sctp_malformed),
+                    }
+                }
                 Opened::CloseNotify => return Err(Reason::Remote),
                 Opened::FatalAlert(alert) => return Err(Reason::DtlsAlert(alert)),
                 Opened::RepeatLastFlight => repeat = true,

@@ -144,7 +144,7 @@ impl Driver {
     /// Decodes one opened record.
     pub(super) fn decode<'a>(&self, plaintext: &'a [u8], packets: &mut Vec<Packet<'a>>) {
         assert_unlocked("decode");
-        match Packet::decode(plaintext) {
+        match Packet::decode_with(plaintext, self.checksum) {
             Ok(packet) => packets.push(packet),
             Err(_) => count(&self.shared.counters.sctp_malformed),
         }

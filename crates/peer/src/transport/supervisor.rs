@@ -105,6 +105,7 @@ async fn supervise(driver: Driver, writer: Writer, shared: Arc<Shared>) {
 fn session_config(config: &Config) -> SessionConfig {
     let mut session = SessionConfig::default();
     session.association.receive_window = config.receive_window;
+    session.association.zero_checksum = config.zero_checksum;
     session.max_message_size = config.max_message_size;
     session.association_limits.receive_message = config.max_message_size;
     session.association_limits.send_queue = config

@@ -14,7 +14,8 @@ use crate::send::PeerAbilities;
 use crate::serial::Tsn;
 use crate::timer::Timer;
 use crate::wire::{
-    Abort, Cause, Chunk, CookieEcho, ErrorChunk, Init, Packet, Param, ShutdownComplete, chunk_type,
+    Abort, Cause, Chunk, CookieEcho, ErrorChunk, Init, Packet, Param, ShutdownComplete,
+    ZERO_CHECKSUM_DTLS, chunk_type,
 };
 
 use super::cookie::{Cookie, CookieError};
@@ -51,6 +52,9 @@ impl Association {
             params.push(Param::ForwardTsnSupported);
         }
         params.push(Param::SupportedExtensions(extensions.into()));
+        if self.config.zero_checksum {
+            params.push(Param::ZeroChecksumAcceptable(ZERO_CHECKSUM_DTLS));
+        }
         let a_rwnd = self
             .inbound
             .as_ref()
@@ -315,6 +319,7 @@ impl Association {
         self.peer = Some(Peer {
             forward_tsn: peer.forward_tsn && self.config.partial_reliability,
             reconfig: peer.reconfig && self.config.stream_reset,
+            zero_checksum: peer.zero_checksum && self.config.zero_checksum,
             ..peer
         });
         let abilities = PeerAbilities {
@@ -452,6 +457,9 @@ fn peer_of(init: &Init<'_>) -> Peer {
         forward_tsn: init.supports_forward_tsn(),
         reconfig: init.supports(chunk_type::RECONFIG),
         pad: init.supports(chunk_type::PAD),
+        zero_checksum: init
+            .params
+            .contains(&Param::ZeroChecksumAcceptable(ZERO_CHECKSUM_DTLS)),
     }
 }
 

@@ -426,6 +426,7 @@ impl Association {
             messages_received: counters.messages_received,
             messages_abandoned: sent.messages_abandoned,
             retransmits: sent.retransmits,
+            zero_checksum_sending: self.peer.is_some_and(|peer| peer.zero_checksum),
             drops,
         }
     }

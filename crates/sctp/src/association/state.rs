@@ -136,4 +136,6 @@ pub(super) struct Peer {
     /// It understands PAD. That chunk's type says that it may be skipped, but widespread stacks drop
     /// a packet with any chunk they do not know.
     pub(super) pad: bool,
+    /// It accepts a zero checksum inside DTLS (RFC 9653).
+    pub(super) zero_checksum: bool,
 }

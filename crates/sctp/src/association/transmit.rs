@@ -57,9 +57,16 @@ impl Association {
         }
         let Some(peer) = self.peer else { return 0 };
         loop {
+            // RFC 9653 §5.2: not with an INIT, which goes out as a reply, and not with a COOKIE-ECHO,
+            // whose receiver may know nothing of what it once announced.
+            let checksum = if peer.zero_checksum && self.phase.is_connected() {
+                Checksum::Zero
+            } else {
+                Checksum::Crc32c
+            };
             batch.begin_packet(
                 self.header(peer.tag),
-                Checksum::Crc32c,
+                checksum,
                 self.sender.packet_size().max(self.config.max_packet_size),
             );
             self.plan_chunks(now, batch);

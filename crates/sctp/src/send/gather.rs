@@ -207,10 +207,14 @@ impl Sender {
     /// Whether what is in flight now closes a window, so that nothing will follow. A peer's window
     /// of less than a packet counts as closed: waiting for more avoids small fragments, which is the
     /// sender's half of the silly-window rule.
+    ///
+    /// With many packets in flight acknowledgements come anyway, the next one opens the window, and
+    /// asking for one at each gather would keep the peer from stretching them.
     fn closes(&self, room: usize) -> bool {
-        self.outstanding.flight_bytes() >= self.congestion.window()
-            || self.peer_rwnd() <= room
-            || self.outstanding.len() >= self.max_outstanding
+        self.outstanding.len() < ACKNOWLEDGED_ANYWAY
+            && (self.outstanding.flight_bytes() >= self.congestion.window()
+                || self.peer_rwnd() <= room
+                || self.outstanding.len() >= self.max_outstanding)
     }
 
     /// Puts an outstanding chunk into the open packet.
@@ -276,6 +280,9 @@ fn fragment_len(
     };
     (room >= smallest && !fragile).then_some(room)
 }
+
+/// Twice the packets after which a receiver like ours acknowledges at the latest.
+const ACKNOWLEDGED_ANYWAY: usize = 16;
 
 /// A fragment costs a header of sixteen bytes here, and bookkeeping at both ends; below this, the
 /// rest of a packet is padded instead.
