@@ -5,6 +5,7 @@ mod error;
 mod limits;
 mod wire;
 
+pub mod container;
 pub mod extension;
 pub mod fec;
 pub mod packet;

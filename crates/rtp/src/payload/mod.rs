@@ -22,6 +22,7 @@ pub use comfort_noise::ComfortNoise;
 pub use h264::{H264Depacketizer, H264Packetizer};
 pub use h265::{H265Depacketizer, H265Packetizer};
 pub use nal::annex_b;
+pub(crate) use nal::next_start_code;
 pub use opus::{OpusBandwidth, OpusMode, OpusToc};
 pub use red::{Red, RedBlock, RedWriter};
 pub use telephone_event::TelephoneEvent;
