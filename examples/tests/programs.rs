@@ -49,7 +49,19 @@ fn throughput_prints_the_peers_json_line() {
 
 #[test]
 fn throughput_takes_small_socket_buffers_and_event_pacing() {
-    let line = measure(&["--secs", "1", "--sockbuf", "212992", "--pace", "events"]);
+    // A queue so short that it fills however fast the connection is.
+    let line = measure(&[
+        "--secs",
+        "1",
+        "--sockbuf",
+        "212992",
+        "--pace",
+        "events",
+        "--high",
+        "65536",
+        "--low",
+        "16384",
+    ]);
     assert_nothing_wrong(&line);
     assert_eq!(line["so_rcvbuf"], 2 * 212_992);
     assert!(line["low_events"].as_u64().unwrap() > 0, "{line}");
