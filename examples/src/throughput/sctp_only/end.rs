@@ -87,8 +87,10 @@ impl Part {
 
 impl End {
     pub(super) fn new(socket: Socket, remote: SocketAddr, part: Part, meter: Arc<Meter>) -> Self {
-        let mut config = Config::default();
-        config.max_packet_size = PACKET_SIZE;
+        let config = Config {
+            max_packet_size: PACKET_SIZE,
+            ..Config::default()
+        };
         let now = Instant::now();
         let mut association = Association::new(config, Limits::default(), rand::random(), now);
         association.connect(now);
