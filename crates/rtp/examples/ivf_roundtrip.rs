@@ -9,7 +9,9 @@ use std::fs;
 use std::io::Cursor;
 
 use peerloom_rtp::container::{IvfHeader, IvfReader, IvfWriter};
-use peerloom_rtp::payload::{Packetizer, PayloadParts, Vp8Depacketizer, Vp8FrameInfo, Vp8Packetizer};
+use peerloom_rtp::payload::{
+    Packetizer, PayloadParts, Vp8Depacketizer, Vp8FrameInfo, Vp8Packetizer,
+};
 use peerloom_rtp::rtx::RtxPacket;
 use peerloom_rtp::{
     FrameAssembler, FrameStatus, Limits, MediaPacket, RtpHeader, RtpPacket, RtpWriter,
@@ -18,17 +20,17 @@ use peerloom_rtp::{
 
 /// What happened on the way.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Frames in the first file.
-    pub frames: usize,
+    pub(crate) frames: usize,
     /// Packets they made.
-    pub packets: usize,
+    pub(crate) packets: usize,
     /// Packets lost.
-    pub lost: usize,
+    pub(crate) lost: usize,
     /// Frames in the second file.
-    pub complete: usize,
+    pub(crate) complete: usize,
     /// Frames that lost a packet.
-    pub incomplete: usize,
+    pub(crate) incomplete: usize,
 }
 
 /// Payload types of VP8 and its RTX in the captures of Chromium and Firefox.
@@ -37,7 +39,10 @@ const PAYLOAD_TYPES: [(u8, u8); 2] = [(96, 97), (120, 124)];
 #[expect(clippy::print_stdout, reason = "a program for the command line")]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/chromium-156-rtp-plain.pcap");
+    let default = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/chromium-156-rtp-plain.pcap"
+    );
     let capture = fs::read(arguments.next().unwrap_or(default.into()))?;
     let loss = arguments.next().map_or(Ok(5), |percent| percent.parse())?;
     let first = ivf_from_capture(&capture)?;
@@ -50,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The video in a capture (pcap, LINKTYPE_RAW, IPv4) as an IVF file.
-pub fn ivf_from_capture(capture: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+pub(crate) fn ivf_from_capture(capture: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut assembler = FrameAssembler::new(Vp8Depacketizer, &Limits::default());
     for datagram in datagrams(capture) {
         if is_rtcp(datagram) {
@@ -69,7 +74,12 @@ pub fn ivf_from_capture(capture: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
             continue;
         };
         let (timestamp, marker) = (packet.timestamp(), packet.marker());
-        assembler.insert(MediaPacket { sequence, timestamp, marker, payload: payload.to_vec() });
+        assembler.insert(MediaPacket {
+            sequence,
+            timestamp,
+            marker,
+            payload: payload.to_vec(),
+        });
     }
     assembler.give_up_all();
     let (file, _) = write_ivf(&mut assembler, IvfHeader::video(*b"VP80", 640, 480))?;
@@ -77,7 +87,7 @@ pub fn ivf_from_capture(capture: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
 }
 
 /// Sends an IVF file over a path that loses `loss` percent; returns what arrives, as IVF.
-pub fn roundtrip(file: &[u8], loss: u32) -> Result<(Vec<u8>, Summary), Box<dyn Error>> {
+pub(crate) fn roundtrip(file: &[u8], loss: u32) -> Result<(Vec<u8>, Summary), Box<dyn Error>> {
     let limits = Limits::default();
     let mut reader = IvfReader::new(file, &limits)?;
     let mut packetizer = Vp8Packetizer::new(Some(0));

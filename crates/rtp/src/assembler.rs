@@ -22,6 +22,8 @@ pub struct FrameAssembler<D, P> {
     end: u64,
     /// Missing packets before this one are not waited for.
     give_up: u64,
+    /// The head has to move here to make room, at the cost of packets that are there.
+    overflow: u64,
     bytes: usize,
     max_bytes: usize,
     state: State,
@@ -146,6 +148,7 @@ impl<D: Depacketizer, P: AsRef<[u8]>> FrameAssembler<D, P> {
             scan: 0,
             end: 0,
             give_up: 0,
+            overflow: 0,
             bytes: 0,
             max_bytes: limits.assembler_bytes,
             state: State::Empty,
@@ -184,18 +187,20 @@ impl<D: Depacketizer, P: AsRef<[u8]>> FrameAssembler<D, P> {
         if self.head == self.end {
             self.jump((number + 1).saturating_sub(capacity));
         }
-        if number - self.head >= capacity || self.bytes + size > self.max_bytes {
-            let oldest = (number + 1).saturating_sub(capacity);
-            // Too many bytes: whatever is missing now will not be waited for.
-            let all = if self.bytes + size > self.max_bytes {
-                self.end
-            } else {
-                0
-            };
-            self.give_up = self.give_up.max(oldest).max(all);
-            if self.bytes == 0 && size > self.max_bytes {
-                return Inserted::Malformed(DecodeError::TooMany("bytes"));
-            }
+        if size > self.max_bytes {
+            return Inserted::Malformed(DecodeError::TooMany("bytes"));
+        }
+        let make_room = if self.bytes + size > self.max_bytes {
+            // Everything that is not a whole frame by now.
+            self.end
+        } else if number - self.head >= capacity {
+            number + 1 - capacity
+        } else {
+            0
+        };
+        if make_room > 0 {
+            self.give_up = self.give_up.max(make_room);
+            self.overflow = self.overflow.max(make_room);
             return Inserted::Full(MediaPacket {
                 sequence,
                 timestamp,
@@ -301,7 +306,7 @@ impl<D: Depacketizer, P: AsRef<[u8]>> FrameAssembler<D, P> {
     /// One step with a head that may begin a frame. `Some(None)` is progress without a report.
     fn advance(&mut self, frame: &mut Vec<u8>) -> Option<Option<AssembledFrame>> {
         if self.scan == self.end {
-            return None;
+            return self.meet_gap().map(|()| None);
         }
         let (head, scan) = (self.head, self.scan);
         let Some(slot) = self.peek(scan) else {
@@ -334,18 +339,22 @@ impl<D: Depacketizer, P: AsRef<[u8]>> FrameAssembler<D, P> {
         Some(ends_frame.then(|| self.deliver(frame)))
     }
 
-    /// Something at `scan` is missing. None while it is waited for.
+    /// The packet at `scan` is missing or still to come. None while it is waited for.
     fn meet_gap(&mut self) -> Option<()> {
-        if self.scan >= self.give_up {
-            return None;
-        }
         if self.scan > self.head {
+            let is_given_up = self.scan < self.give_up.min(self.end);
+            if !is_given_up && self.head >= self.overflow {
+                return None;
+            }
             let info = self
                 .peek(self.head)
                 .and_then(|slot| slot.info)
                 .unwrap_or_default();
             self.start_discarding(0, info);
             return Some(());
+        }
+        if self.scan >= self.give_up.min(self.end) {
+            return None;
         }
         let lost = self.skip_missing();
         let before = if let State::Lost { missing } = self.state {

@@ -1,4 +1,4 @@
-//! RTP, RTCP, payload formats and media feedback (RFC 3550 and its family), sans-IO.
+#![doc = include_str!("../README.md")]
 
 mod assembler;
 mod error;

@@ -1,5 +1,4 @@
 //! Parse ∘ serialise is the identity, both ways round.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use peerloom_rtp::{RtpHeader, RtpPacket, RtpWriter, SequenceNumber, Ssrc, Timestamp, WriteError};
 use proptest::prelude::*;

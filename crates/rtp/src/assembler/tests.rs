@@ -301,6 +301,33 @@ fn overflow() {
     assert!(matches!(assembler.insert(again), Inserted::Stored));
 }
 
+/// A frame that never ends, or that is larger than the capacity, makes room as well.
+#[test]
+fn overflow_by_one_frame() {
+    let limits = Limits {
+        assembler_packets: 16,
+        ..Limits::default()
+    };
+    for (held, next) in [(16, 16), (3, 1000)] {
+        let mut assembler = FrameAssembler::new(Vp8Depacketizer, &limits);
+        insert(
+            &mut assembler,
+            (0..held).map(|sequence| packet(sequence, 0, sequence == 0, false)),
+        );
+        let Inserted::Full(again) = assembler.insert(packet(next, 0, false, true).media()) else {
+            panic!("there is no room");
+        };
+        poll(&mut assembler);
+        assert!(matches!(assembler.insert(again), Inserted::Stored));
+        assembler.give_up_all();
+        let reports = poll(&mut assembler);
+        assert!(
+            reports.iter().all(|(status, ..)| *status == Incomplete),
+            "{reports:?}"
+        );
+    }
+}
+
 /// Audio: each packet is a frame, whatever its marker and timestamp, and none needs another.
 #[test]
 fn audio() {

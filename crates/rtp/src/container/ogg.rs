@@ -71,7 +71,6 @@ pub struct OggOpusWriter<W> {
     page: u32,
     granule: u64,
     buffer: Vec<u8>,
-    is_ended: bool,
 }
 
 impl<W: Write> OggOpusWriter<W> {
@@ -87,7 +86,6 @@ impl<W: Write> OggOpusWriter<W> {
             page: 0,
             granule,
             buffer: Vec::new(),
-            is_ended: false,
         };
         ogg.page(&head.encode(), BEGINNING, 0)?;
         // Vendor string and no comments (§5.2).

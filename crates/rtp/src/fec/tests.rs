@@ -10,7 +10,7 @@ fn media(sequence: SequenceNumber) -> Vec<u8> {
     let number = sequence.0;
     let csrcs = [Ssrc(number.into()); 2];
     let header = RtpHeader {
-        marker: number % 3 == 0,
+        marker: number.is_multiple_of(3),
         payload_type: 96 + (number % 5) as u8,
         sequence,
         timestamp: Timestamp(u32::from(number) * 3000),
@@ -19,13 +19,15 @@ fn media(sequence: SequenceNumber) -> Vec<u8> {
     };
     let mut buffer = vec![0; 400];
     let mut writer = RtpWriter::new(&mut buffer, &header).unwrap();
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         writer.element(1, &number.to_be_bytes()).unwrap();
     }
     let mut body = writer.body().unwrap();
     body.payload(&vec![number as u8; usize::from(number % 200) + 1])
         .unwrap();
-    let len = body.padding(if number % 7 == 0 { 9 } else { 0 }).unwrap();
+    let len = body
+        .padding(if number.is_multiple_of(7) { 9 } else { 0 })
+        .unwrap();
     buffer.truncate(len);
     buffer
 }

@@ -160,7 +160,11 @@ impl Packetizer for Av1Packetizer {
                 let room = packet.room(max_payload);
                 // Not a stump of an element where a packet of its own does better; but a sequence
                 // header takes the beginning of its frame along, so that the loss of either shows.
-                let stump = if packet.flags & NEW_SEQUENCE != 0 { 1 } else { MIN_FRAGMENT };
+                let stump = if packet.flags & NEW_SEQUENCE != 0 {
+                    1
+                } else {
+                    MIN_FRAGMENT
+                };
                 if room < obu.len().min(stump).min(max_payload - 1) {
                     packet.emit(false, false, sink);
                 } else if obu.len() <= room {

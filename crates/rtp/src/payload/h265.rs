@@ -322,7 +322,7 @@ const fn is_irap(kind: u8) -> bool {
 
 /// Sub-layer non-reference pictures: the even ones (H.265 table 7-1).
 const fn is_discardable(kind: u8) -> bool {
-    kind < 16 && kind % 2 == 0
+    kind < 16 && kind.is_multiple_of(2)
 }
 
 const VPS: u8 = 32;
