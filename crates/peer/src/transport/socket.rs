@@ -75,14 +75,22 @@ impl UdpSocket {
             local_address: self.local,
             send_buffer: self.send_buffer,
             receive_buffer: self.receive_buffer,
-            max_gso_segments: self.state.max_gso_segments(),
-            gro_segments: self.state.gro_segments(),
+            max_gso_segments: self.max_segments(),
+            gro_segments: if PORTABLE {
+                1
+            } else {
+                self.state.gro_segments()
+            },
         }
     }
 
     /// How many equal segments one system call can send at the moment.
     pub(crate) fn max_segments(&self) -> usize {
-        self.state.max_gso_segments().max(1)
+        if PORTABLE {
+            1
+        } else {
+            self.state.max_gso_segments().max(1)
+        }
     }
 
     /// A quarter of the send buffer: more at once and the kernel refuses or drops the rest of a
@@ -102,15 +110,39 @@ impl UdpSocket {
         assert_unlocked("a receive");
         loop {
             std::task::ready!(self.io.poll_recv_ready(cx))?;
-            let received = self.io.try_io(Interest::READABLE, || {
-                self.state.recv(UdpSockRef::from(&self.io), buffers, meta)
-            });
+            let received = if PORTABLE {
+                self.receive_each(buffers, meta)
+            } else {
+                self.io.try_io(Interest::READABLE, || {
+                    self.state.recv(UdpSockRef::from(&self.io), buffers, meta)
+                })
+            };
             match received {
                 Ok(n) => return Poll::Ready(Ok(n)),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Poll::Ready(Err(e)),
             }
         }
+    }
+
+    /// Receives one datagram a system call, one into each buffer.
+    fn receive_each(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> io::Result<usize> {
+        for (filled, (buffer, meta)) in buffers.iter_mut().zip(meta).enumerate() {
+            match self.io.try_recv_from(buffer) {
+                Ok((len, source)) => {
+                    *meta = RecvMeta::default();
+                    (meta.addr, meta.len, meta.stride) = (source, len, len);
+                }
+                Err(e) if filled == 0 => return Err(e),
+                // What came before counts; an error that lasts comes again.
+                Err(_) => return Ok(filled),
+            }
+        }
+        Ok(buffers.len())
     }
 
     /// Sends `contents` as datagrams of `segment` bytes (only the last may be shorter), in as few
@@ -171,6 +203,10 @@ impl UdpSocket {
             .await
     }
 }
+
+/// Built with `--cfg peerloom_no_offload`: one datagram a system call both ways, as on a system
+/// without offloads, so that this path is tested where they exist.
+const PORTABLE: bool = cfg!(peerloom_no_offload);
 
 #[cfg(test)]
 mod tests {

@@ -308,6 +308,7 @@ impl Inbound {
     /// Bytes the peer may still send, as the next SACK says.
     pub(crate) fn a_rwnd(&self) -> u32 {
         let free = self.limits.window.saturating_sub(self.counted());
+        let free = self.reassembly.payload_in(free);
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 

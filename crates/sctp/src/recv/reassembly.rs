@@ -35,6 +35,7 @@ pub(super) struct Reassembly {
     arena: Arena,
     /// Cost of everything here: runs, messages that wait for their turn, messages that are ready.
     held: usize,
+    mix: Mix,
     /// About the size of the last messages in several fragments.
     size_hint: usize,
     /// The rest of a message that FORWARD-TSN cut in two may still come.
@@ -54,6 +55,7 @@ impl Reassembly {
             ready_cost: 0,
             arena: Arena::default(),
             held: 0,
+            mix: Mix::default(),
             size_hint: 0,
             skipping: false,
             skipped: 0,
@@ -198,6 +200,12 @@ impl Reassembly {
         self.current.as_ref().map_or(0, Run::charge)
     }
 
+    /// How many bytes of payload `free` bytes are likely to hold, as the last messages went.
+    #[inline]
+    pub(super) fn payload_in(&self, free: usize) -> usize {
+        self.mix.payload_in(free)
+    }
+
     /// Fragments and messages dropped because they were skipped.
     pub(super) fn skipped(&self) -> u64 {
         self.skipped
@@ -327,6 +335,7 @@ impl Reassembly {
         }
         let payload = self.arena.copy(data.stream, data.payload);
         let cost = payload.len() + MESSAGE_OVERHEAD;
+        self.mix.add(payload.len(), cost);
         self.held += cost;
         self.deliver(
             data.ssn,
@@ -353,6 +362,7 @@ impl Reassembly {
             run.buffer.shrink_to_fit();
         }
         let cost = run.buffer.capacity() + MESSAGE_OVERHEAD;
+        self.mix.add(len, cost);
         self.held += cost;
         self.deliver(
             run.ssn,
@@ -416,6 +426,40 @@ struct Run {
     end: bool,
     buffer: Vec<u8>,
 }
+
+/// How much of what the last messages cost was payload. A sender counts payload alone, so small
+/// messages would overrun a window that counts what they cost.
+#[derive(Debug, Default)]
+struct Mix {
+    payload: usize,
+    cost: usize,
+}
+
+impl Mix {
+    #[inline]
+    fn add(&mut self, payload: usize, cost: usize) {
+        self.payload += payload;
+        self.cost += cost;
+        if self.cost > MIX_MEMORY {
+            self.payload /= 2;
+            self.cost /= 2;
+        }
+    }
+
+    fn payload_in(&self, free: usize) -> usize {
+        if self.payload >= self.cost {
+            return free;
+        }
+        let share = (free as u64 * self.payload as u64 / self.cost as u64) as usize;
+        share.max(free / SMALLEST_SHARE)
+    }
+}
+
+/// The mix is that of about as many bytes.
+const MIX_MEMORY: usize = 256 << 10;
+
+/// Messages of a few bytes must not close the window for what comes after them.
+const SMALLEST_SHARE: usize = 8;
 
 impl Run {
     /// Appends the fragment at `position`, which is the next one.

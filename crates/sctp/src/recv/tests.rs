@@ -216,7 +216,36 @@ mod acknowledging {
             updates += sacks(&mut inbound, now).len();
         }
         assert!((2..=5).contains(&updates), "{updates}");
-        assert_eq!((inbound.held(), inbound.a_rwnd()), (0, WINDOW as u32));
+        assert_eq!(inbound.held(), 0);
+        // All of it, in payload: so much of what messages of 1000 bytes cost.
+        let open = WINDOW * 1000 / (1000 + 192);
+        assert!(
+            inbound.a_rwnd().abs_diff(open as u32) < 1000,
+            "{}",
+            inbound.a_rwnd()
+        );
+    }
+
+    /// A peer that counts payload alone, as all do, and keeps to the window must not be refused
+    /// anything, however small its messages.
+    #[test]
+    fn small_messages_do_not_overrun_the_window() {
+        let now = base();
+        let mut inbound = warmed_up(1, now);
+        let mut tsn = 1;
+        for _ in 0..500 {
+            tsn += 1;
+            packet(&mut inbound, now, whole(tsn, &[0; 64]));
+        }
+        for _ in 0..10 {
+            let announced = inbound.a_rwnd();
+            for _ in 0..announced / 64 {
+                tsn += 1;
+                packet(&mut inbound, now, whole(tsn, &[0; 64]));
+            }
+        }
+        assert_eq!(inbound.drops().no_room, 0);
+        assert!(inbound.held() <= WINDOW + 1000, "{}", inbound.held());
     }
 }
 
