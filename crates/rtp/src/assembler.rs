@@ -3,8 +3,11 @@
 //! The assembler knows no time: whoever does calls [`FrameAssembler::give_up_before`] when a
 //! missing packet is not worth waiting for any longer.
 
-use crate::payload::{BaseLayer, Depacketizer, FrameStart, PacketInfo};
+mod references;
+
+use crate::payload::{Depacketizer, FrameStart, PacketInfo};
 use crate::{DecodeError, Limits, SequenceNumber, SequenceUnwrapper, Timestamp};
+use references::References;
 
 /// Puts packets of one stream in order and makes frames of them. `P` holds a payload: `Bytes`, a
 /// `Vec`, or a buffer from a pool. Nothing is allocated after construction.
@@ -255,7 +258,17 @@ impl<D: Depacketizer, P: AsRef<[u8]>> FrameAssembler<D, P> {
         self.give_up = self.end;
     }
 
-    /// Packets held.
+    /// Forgets everything, as for a sender that began anew with other numbers.
+    pub fn reset(&mut self) {
+        self.slots.fill_with(|| None);
+        self.unwrapper = SequenceUnwrapper::new();
+        self.bytes = 0;
+        self.overflow = 0;
+        self.state = State::Empty;
+        self.references = References::default();
+    }
+
+    /// From the oldest packet held to the newest, in sequence numbers.
     #[must_use]
     pub const fn span(&self) -> u64 {
         self.end - self.head
@@ -534,71 +547,6 @@ impl<D: Depacketizer, P: AsRef<[u8]>> FrameAssembler<D, P> {
     fn slot(&mut self, number: u64) -> &mut Option<Slot<P>> {
         let mask = self.slots.len() - 1;
         &mut self.slots[number as usize & mask]
-    }
-}
-
-/// Whether what the next frame refers to has been delivered.
-#[derive(Clone, Copy, Debug)]
-struct References {
-    /// The latest base-layer frame delivered.
-    base: Option<u8>,
-    /// Nothing but a key frame, or a base-layer frame with the right number, helps.
-    is_lost: bool,
-    /// The lowest temporal layer of which a frame may be missing.
-    broken_from: u8,
-}
-
-impl Default for References {
-    fn default() -> Self {
-        Self {
-            base: None,
-            is_lost: true,
-            broken_from: u8::MAX,
-        }
-    }
-}
-
-impl References {
-    /// A frame that others may refer to is missing: whose layer is not known.
-    fn lose(&mut self) {
-        self.is_lost = true;
-        self.broken_from = 1;
-    }
-
-    fn follow(&mut self, frame: &AssembledFrame, base_layer: Option<BaseLayer>) -> FrameStatus {
-        if frame.key_frame {
-            *self = Self {
-                base: base_layer.map(|layer| layer.index),
-                is_lost: false,
-                broken_from: u8::MAX,
-            };
-            return FrameStatus::Complete;
-        }
-        let is_sound = match (base_layer, self.base) {
-            // Base-layer frames are numbered: the right number means that none is missing, and
-            // what is missing was of a higher layer.
-            (Some(layer), Some(base)) if frame.temporal == 0 => {
-                let follows = layer.index == base.wrapping_add(1);
-                if follows {
-                    self.base = Some(layer.index);
-                    self.is_lost = false;
-                }
-                follows
-            }
-            (Some(layer), Some(base)) => {
-                let has_base = layer.index == base;
-                if has_base && layer.layer_sync && frame.temporal <= self.broken_from {
-                    self.broken_from = u8::MAX;
-                }
-                has_base && (frame.temporal < self.broken_from || layer.layer_sync)
-            }
-            _ => !self.is_lost,
-        };
-        if is_sound {
-            FrameStatus::Complete
-        } else {
-            FrameStatus::Undecodable
-        }
     }
 }
 

@@ -11,8 +11,17 @@ use peerloom_rtp::{
 
 #[derive(Arbitrary, Debug)]
 enum Call {
-    Insert { step: i16, timestamp: u8, marker: bool, payload: Vec<u8> },
-    Next { new_frame: bool, marker: bool, payload: Vec<u8> },
+    Insert {
+        step: i16,
+        timestamp: u8,
+        marker: bool,
+        payload: Vec<u8>,
+    },
+    Next {
+        new_frame: bool,
+        marker: bool,
+        payload: Vec<u8>,
+    },
     Poll,
     GiveUpBefore(i16),
     GiveUpAll,
@@ -25,8 +34,16 @@ fuzz_target!(|input: (u8, u16, Vec<Call>)| {
     let (format, base, calls) = input;
     match format % 3 {
         0 => run(FrameAssembler::new(Vp8Depacketizer, &limits), base, calls),
-        1 => run(FrameAssembler::new(H264Depacketizer::new(&limits), &limits), base, calls),
-        _ => run(FrameAssembler::new(Av1Depacketizer::new(), &limits), base, calls),
+        1 => run(
+            FrameAssembler::new(H264Depacketizer::new(&limits), &limits),
+            base,
+            calls,
+        ),
+        _ => run(
+            FrameAssembler::new(Av1Depacketizer::new(), &limits),
+            base,
+            calls,
+        ),
     }
 });
 
@@ -56,16 +73,30 @@ fn run<D: Depacketizer>(mut assembler: FrameAssembler<D, Vec<u8>>, base: u16, ca
                 assembler.give_up_all();
                 continue;
             }
-            Call::Insert { step, timestamp, marker, payload } => MediaPacket {
+            Call::Insert {
+                step,
+                timestamp,
+                marker,
+                payload,
+            } => MediaPacket {
                 sequence: sequence.plus(step as u16),
                 timestamp: Timestamp(timestamp.into()),
                 marker,
                 payload,
             },
-            Call::Next { new_frame, marker, payload } => {
+            Call::Next {
+                new_frame,
+                marker,
+                payload,
+            } => {
                 sequence = sequence.next();
                 timestamp = timestamp.wrapping_add(new_frame.into());
-                MediaPacket { sequence, timestamp: Timestamp(timestamp), marker, payload }
+                MediaPacket {
+                    sequence,
+                    timestamp: Timestamp(timestamp),
+                    marker,
+                    payload,
+                }
             }
         };
         match assembler.insert(packet) {

@@ -9,13 +9,17 @@ use peerloom_rtp::container::{
 };
 
 fuzz_target!(|data: &[u8]| {
-    let Some((kind, data)) = data.split_first() else { return };
+    let Some((kind, data)) = data.split_first() else {
+        return;
+    };
     let mut limits = Limits::default();
     limits.container_record = 1 << 16;
     let mut record = Vec::new();
     match kind % 4 {
         0 => {
-            let Ok(mut reader) = IvfReader::new(data, &limits) else { return };
+            let Ok(mut reader) = IvfReader::new(data, &limits) else {
+                return;
+            };
             let mut writer = IvfWriter::new(Vec::new(), *reader.header()).unwrap();
             let mut count = 0;
             while let Ok(Some(timestamp)) = reader.read(&mut record) {
@@ -30,8 +34,11 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(count, 0);
         }
         1 => {
-            let Ok(mut reader) = RtpDumpReader::new(data) else { return };
-            let mut writer = RtpDumpWriter::new(Vec::new(), reader.source(), reader.start()).unwrap();
+            let Ok(mut reader) = RtpDumpReader::new(data) else {
+                return;
+            };
+            let mut writer =
+                RtpDumpWriter::new(Vec::new(), reader.source(), reader.start()).unwrap();
             while let Ok(Some(entry)) = reader.read(&mut record) {
                 writer.write(entry, &record).unwrap();
             }
@@ -55,7 +62,9 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         _ => {
-            let Ok(mut reader) = OggOpusReader::new(data, &limits) else { return };
+            let Ok(mut reader) = OggOpusReader::new(data, &limits) else {
+                return;
+            };
             while let Ok(true) = reader.read(&mut record) {
                 assert!(record.len() <= data.len());
             }

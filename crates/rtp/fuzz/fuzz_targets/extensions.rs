@@ -9,7 +9,9 @@ use peerloom_rtp::extension::{
 };
 
 fuzz_target!(|data: &[u8]| {
-    let Some((kind, data)) = data.split_first() else { return };
+    let Some((kind, data)) = data.split_first() else {
+        return;
+    };
     let mut buffer = vec![0; data.len() * 2 + 64];
     match kind % 17 {
         0 => check::<AbsoluteCaptureTime>(data, &mut buffer),
@@ -37,6 +39,8 @@ fn check<'a, E: HeaderExtension<'a> + PartialEq + std::fmt::Debug>(
 ) {
     let Ok(value) = E::decode(data) else { return };
     let len = value.encoded_len();
-    value.encode(&mut buffer[..len]).expect("what was decoded encodes");
+    value
+        .encode(&mut buffer[..len])
+        .expect("what was decoded encodes");
     assert_eq!(E::decode(&buffer[..len]), Ok(value));
 }

@@ -10,10 +10,17 @@ use peerloom_rtp::{Limits, RtpHeader, RtpPacket, RtpWriter, SequenceNumber, Ssrc
 
 #[derive(Arbitrary, Debug)]
 enum Call {
-    Media { sequence: u16, payload: Vec<u8> },
+    Media {
+        sequence: u16,
+        payload: Vec<u8>,
+    },
     AnyMedia(Vec<u8>),
     Repair(Vec<u8>),
-    Protect { first: u16, payloads: Vec<Vec<u8>>, lost: u8 },
+    Protect {
+        first: u16,
+        payloads: Vec<Vec<u8>>,
+        lost: u8,
+    },
 }
 
 const MEDIA: Ssrc = Ssrc(0x3030_3030);
@@ -35,12 +42,17 @@ fuzz_target!(|input: (bool, Vec<Call>)| {
                 if let Ok(packet) = RtpPacket::parse(&bytes) {
                     decoder.media(&packet);
                     if let Ok(Some(rtx)) = RtxPacket::parse(packet) {
-                        rtx.restore(MEDIA, 1, &mut vec![0; bytes.len()]).expect("it is shorter");
+                        rtx.restore(MEDIA, 1, &mut vec![0; bytes.len()])
+                            .expect("it is shorter");
                     }
                 }
             }
             Call::Repair(payload) => drop(decoder.repair(&payload)),
-            Call::Protect { first, payloads, lost } => protect(first, &payloads, lost.into()),
+            Call::Protect {
+                first,
+                payloads,
+                lost,
+            } => protect(first, &payloads, lost.into()),
         }
         while let Some(sequence) = decoder.poll(&mut out) {
             let packet = RtpPacket::parse(&out).expect("only packets are repaired");
@@ -50,23 +62,36 @@ fuzz_target!(|input: (bool, Vec<Call>)| {
 });
 
 fn packet(sequence: u16, payload: &[u8]) -> Vec<u8> {
-    let header = RtpHeader { sequence: SequenceNumber(sequence), ssrc: MEDIA, ..RtpHeader::default() };
+    let header = RtpHeader {
+        sequence: SequenceNumber(sequence),
+        ssrc: MEDIA,
+        ..RtpHeader::default()
+    };
     let mut bytes = vec![0; payload.len() + 12];
-    RtpWriter::new(&mut bytes, &header).unwrap().payload(payload).unwrap();
+    RtpWriter::new(&mut bytes, &header)
+        .unwrap()
+        .payload(payload)
+        .unwrap();
     bytes
 }
 
 fn protect(first: u16, payloads: &[Vec<u8>], lost: usize) {
     let payloads = &payloads[..payloads.len().min(109)];
     let numbered = payloads.iter().enumerate();
-    let packets: Vec<_> =
-        numbered.map(|(at, payload)| packet(first.wrapping_add(at as u16), payload)).collect();
+    let packets: Vec<_> = numbered
+        .map(|(at, payload)| packet(first.wrapping_add(at as u16), payload))
+        .collect();
     let views = packets.iter().map(|bytes| RtpPacket::parse(bytes).unwrap());
     let mut repair = vec![0; 40 + payloads.iter().map(Vec::len).max().unwrap_or(0)];
-    let Ok(len) = FlexFecEncoder::encode(views.clone(), &mut repair) else { return };
+    let Ok(len) = FlexFecEncoder::encode(views.clone(), &mut repair) else {
+        return;
+    };
     let mut decoder = FecDecoder::flexfec_03(MEDIA, &Limits::default());
     let lost = lost % packets.len();
-    views.enumerate().filter(|(at, _)| *at != lost).for_each(|(_, view)| decoder.media(&view));
+    views
+        .enumerate()
+        .filter(|(at, _)| *at != lost)
+        .for_each(|(_, view)| decoder.media(&view));
     decoder.repair(&repair[..len]).unwrap();
     let mut out = Vec::new();
     decoder.poll(&mut out).expect("one packet is missing");

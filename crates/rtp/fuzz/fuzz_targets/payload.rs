@@ -5,13 +5,13 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
+use peerloom_rtp::Limits;
 use peerloom_rtp::payload::{
     Av1Depacketizer, Av1Packetizer, ComfortNoise, Depacketizer, H264Depacketizer, H264Packetizer,
     H265Depacketizer, H265Packetizer, OpusToc, Packetizer, PayloadParts, Red, RedWriter,
     TelephoneEvent, Vp8Depacketizer, Vp8Descriptor, Vp8FrameInfo, Vp8Packetizer, Vp9Depacketizer,
     Vp9Descriptor, Vp9FrameInfo, Vp9Packetizer, annex_b, obus,
 };
-use peerloom_rtp::Limits;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -23,7 +23,9 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let limits = Limits::default();
-    let Input { payloads, frame, .. } = &input;
+    let Input {
+        payloads, frame, ..
+    } = &input;
     let max = usize::from(input.max) + 1;
     match input.format % 6 {
         0 => {
@@ -31,40 +33,79 @@ fuzz_target!(|input: Input| {
             for payload in payloads {
                 if let Ok((descriptor, rest)) = Vp8Descriptor::parse(payload) {
                     let mut out = [0; 6];
-                    let len = descriptor.encode(&mut out).expect("what was read is written");
+                    let len = descriptor
+                        .encode(&mut out)
+                        .expect("what was read is written");
                     let again = [&out[..len], rest].concat();
                     assert_eq!(Vp8Descriptor::parse(&again), Ok((descriptor, rest)));
                 }
             }
             let info = Vp8FrameInfo::default();
-            roundtrip(Vp8Packetizer::new(Some(1)), Vp8Depacketizer, frame, &info, max, true);
+            roundtrip(
+                Vp8Packetizer::new(Some(1)),
+                Vp8Depacketizer,
+                frame,
+                &info,
+                max,
+                true,
+            );
         }
         1 => {
             depacketize(Vp9Depacketizer, payloads, 1);
             for payload in payloads {
                 if let Ok((descriptor, rest)) = Vp9Descriptor::parse(payload) {
                     let mut out = vec![0; payload.len()];
-                    let len = descriptor.encode(&mut out).expect("what was read is written");
+                    let len = descriptor
+                        .encode(&mut out)
+                        .expect("what was read is written");
                     let again = [&out[..len], rest].concat();
                     assert_eq!(Vp9Descriptor::parse(&again), Ok((descriptor, rest)));
                 }
             }
             let info = Vp9FrameInfo::default();
-            roundtrip(Vp9Packetizer::new(1), Vp9Depacketizer, frame, &info, max, true);
+            roundtrip(
+                Vp9Packetizer::new(1),
+                Vp9Depacketizer,
+                frame,
+                &info,
+                max,
+                true,
+            );
         }
         2 => {
             depacketize(H264Depacketizer::new(&limits), payloads, 4);
             let receiver = H264Depacketizer::new(&limits);
-            roundtrip(H264Packetizer::new(&limits), receiver, frame, &(), max, false);
+            roundtrip(
+                H264Packetizer::new(&limits),
+                receiver,
+                frame,
+                &(),
+                max,
+                false,
+            );
         }
         3 => {
             depacketize(H265Depacketizer::new(&limits), payloads, 4);
             let receiver = H265Depacketizer::new(&limits);
-            roundtrip(H265Packetizer::new(&limits), receiver, frame, &(), max, false);
+            roundtrip(
+                H265Packetizer::new(&limits),
+                receiver,
+                frame,
+                &(),
+                max,
+                false,
+            );
         }
         4 => {
             depacketize(Av1Depacketizer::with_delimiter(), payloads, 4);
-            roundtrip(Av1Packetizer, Av1Depacketizer::new(), frame, &(), max, false);
+            roundtrip(
+                Av1Packetizer,
+                Av1Depacketizer::new(),
+                frame,
+                &(),
+                max,
+                false,
+            );
             assert!(obus(frame).count() <= frame.len());
         }
         _ => {
@@ -77,8 +118,14 @@ fuzz_target!(|input: Input| {
                     let blocks: Vec<_> = red.blocks().collect();
                     assert_eq!(blocks.last(), Some(&red.primary()));
                     let mut out = vec![0; payload.len()];
-                    let len = RedWriter::write(&blocks, &mut out).expect("what was read is written");
-                    if blocks.iter().rev().skip(1).all(|block| !block.data.is_empty()) {
+                    let len =
+                        RedWriter::write(&blocks, &mut out).expect("what was read is written");
+                    if blocks
+                        .iter()
+                        .rev()
+                        .skip(1)
+                        .all(|block| !block.data.is_empty())
+                    {
                         assert_eq!(&out[..len], payload);
                     }
                 }
@@ -136,7 +183,9 @@ fn roundtrip<P: Packetizer, D: Depacketizer>(
         }
     }
     if exact {
-        depacketizer.finish(&mut out).expect("all payloads were there");
+        depacketizer
+            .finish(&mut out)
+            .expect("all payloads were there");
         assert_eq!(out, frame);
     }
 }

@@ -28,8 +28,10 @@ fn rewrite(data: &[u8]) -> Option<Vec<u8>> {
             RtcpPacket::Nack(nack) => assert!(nack.lost().count() <= data.len() * 17 / 4),
             RtcpPacket::TransportFeedback(feedback) => statuses += feedback.packets().count(),
             RtcpPacket::CongestionFeedback(feedback) => {
-                let packets: usize =
-                    feedback.streams().map(|stream| stream.packets().count()).sum();
+                let packets: usize = feedback
+                    .streams()
+                    .map(|stream| stream.packets().count())
+                    .sum();
                 assert!(packets <= data.len() / 2);
             }
             RtcpPacket::SourceDescription(sdes) => {
@@ -37,7 +39,9 @@ fn rewrite(data: &[u8]) -> Option<Vec<u8>> {
             }
             _ => {}
         }
-        writer.packet(&packet).expect("there is room for what was read");
+        writer
+            .packet(&packet)
+            .expect("there is room for what was read");
     }
     assert!(statuses <= limits.feedback_statuses);
     let padding = packets.padding_len();

@@ -7,9 +7,14 @@ use peerloom_rtp::{RtpHeader, RtpPacket, RtpWriter, Ssrc, is_rtcp};
 
 fuzz_target!(|data: &[u8]| {
     let _ = is_rtcp(data);
-    let Ok(packet) = RtpPacket::parse(data) else { return };
+    let Ok(packet) = RtpPacket::parse(data) else {
+        return;
+    };
     let csrcs: Vec<Ssrc> = packet.csrcs().collect();
-    let header = RtpHeader { csrcs: &csrcs, ..packet.header() };
+    let header = RtpHeader {
+        csrcs: &csrcs,
+        ..packet.header()
+    };
     let mut buffer = vec![0xaa; data.len() * 2 + 1024];
     let writer = RtpWriter::new(&mut buffer, &header).unwrap();
     let mut body = match packet.raw_extension() {
@@ -29,7 +34,9 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     // Twice the elements' headers may exceed what the length field can say.
-    let Ok(len) = writer.payload(packet.payload()) else { return };
+    let Ok(len) = writer.payload(packet.payload()) else {
+        return;
+    };
     let again = RtpPacket::parse(&buffer[..len]).unwrap();
     assert!(again.elements().eq(packet.elements()));
     assert_eq!(again.payload(), packet.payload());

@@ -328,6 +328,28 @@ fn overflow_by_one_frame() {
     }
 }
 
+/// A sender that begins anew with older numbers is not too old for ever.
+#[test]
+fn restart() {
+    let mut assembler = vp8();
+    insert(
+        &mut assembler,
+        [
+            packet(40_000, 0, true, true),
+            packet(40_002, 1, true, false),
+        ],
+    );
+    assert_eq!(poll(&mut assembler).len(), 1);
+    assert!(matches!(
+        assembler.insert(packet(39_000, 0, true, true).media()),
+        Inserted::TooOld
+    ));
+    assembler.reset();
+    insert(&mut assembler, [packet(39_000, 0, true, true)]);
+    assert_eq!(poll(&mut assembler), [(Complete, Some(0), 1, 0)]);
+    assert_eq!(assembler.bytes(), 0);
+}
+
 /// Audio: each packet is a frame, whatever its marker and timestamp, and none needs another.
 #[test]
 fn audio() {
