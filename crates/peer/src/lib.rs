@@ -64,7 +64,7 @@ pub use error::{Error, Reason, SendError, TrySendError, TrySendErrorKind};
 pub use event::{ConnectionState, Event, IceConnectionState, IceGatheringState};
 pub use jsep::{NegotiationError, SignalingState};
 pub use message::Message;
-pub use peerloom_dtls::{Certificate, KeyLog};
+pub use peerloom_dtls::{Certificate, KeyLog, KeyLogLines, Role as DtlsRole, SrtpProfile};
 pub use signaling::{IceCandidate, SdpType, SessionDescription};
 pub use stats::Stats;
 pub use transceiver::{Codec, Rejection, Transceiver, TransceiverKind};

@@ -218,6 +218,10 @@ async fn trickled_candidates_connect() {
     async fn trickle(from: PeerConnection, to: PeerConnection) -> usize {
         let mut candidates = 0;
         while let Some(event) = from.next_event().await {
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "only candidates are passed on"
+            )]
             match event {
                 Event::IceCandidate(Some(candidate)) => {
                     let json = serde_json::to_string(&candidate).unwrap();

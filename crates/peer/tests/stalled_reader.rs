@@ -1,5 +1,12 @@
 //! A receiving application that stops reading while the sender pushes.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking, and the figures are printed"
+)]
+
 mod support;
 
 use std::alloc::System;
@@ -53,7 +60,7 @@ async fn stalled(size: usize) {
             }
             Err(_) => peak = peak.max(HEAP.allocated()),
         }
-        if accepted % 64 == 0 {
+        if accepted.is_multiple_of(64) {
             peak = peak.max(HEAP.allocated());
         }
     }

@@ -81,11 +81,6 @@ impl BatchBuffer {
             })
         })
     }
-
-    /// Drops the memory; it comes back when there is something to send.
-    pub(crate) fn shrink(&mut self) {
-        *self = BatchBuffer::default();
-    }
 }
 
 /// Equal segments that leave in one system call.

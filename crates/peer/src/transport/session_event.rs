@@ -190,6 +190,10 @@ fn message(kind: MessageKind, payload: bytes::Bytes) -> Message {
 }
 
 /// An orderly end is the other end's close, whichever form it takes.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else ends an association is reported as it is"
+)]
 fn session_ended(reason: CloseReason) -> Reason {
     match reason {
         CloseReason::Shutdown => Reason::Remote,

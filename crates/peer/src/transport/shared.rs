@@ -357,10 +357,7 @@ impl Drop for Handle {
 }
 
 /// Sets a watched state, and reports it if it is a new one.
-fn change<T: PartialEq>(watched: &watch::Sender<T>, state: T, report: impl FnOnce())
-where
-    T: Copy,
-{
+fn change<T: PartialEq + Copy>(watched: &watch::Sender<T>, state: T, report: impl FnOnce()) {
     if watched.send_if_modified(|now| std::mem::replace(now, state) != state) {
         report();
     }

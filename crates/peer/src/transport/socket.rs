@@ -2,7 +2,7 @@
 //! or the network card refuses.
 
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
@@ -41,7 +41,7 @@ impl UdpSocket {
             Type::DGRAM,
             Some(Protocol::UDP),
         )?;
-        if let IpAddr::V6(_) = address.ip() {
+        if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
         if buffer > 0 {

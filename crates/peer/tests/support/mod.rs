@@ -1,6 +1,13 @@
 //! Two connections on this machine's loopback, signalled in memory.
 
-#![expect(dead_code, reason = "every test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "each test file uses its part, and a helper of a test fails by panicking"
+)]
 
 use std::time::Duration;
 
