@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -78,10 +77,26 @@ pub(crate) struct Driver {
     pub(super) unqueued: Vec<(Arc<Channel>, usize)>,
     pub(super) events: Vec<super::session_event::ChannelEvent>,
 
+    /// Since the last turn: messages were handed to the application, in so many packets.
+    pub(super) delivered: bool,
+    pub(super) packets_ingested: usize,
+    /// The last turn let others run first.
+    yielded: bool,
     timer: Pin<Box<Sleep>>,
     /// What the timer is armed for.
     armed: Option<Instant>,
     closing: Option<Closing>,
+}
+
+/// What a turn ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// There may be more to do at once.
+    Again,
+    /// The same, after others had their turn.
+    Yield,
+    /// Nothing is left to do.
+    Sleep,
 }
 
 /// Closing on request: until everything is delivered, or the deadline.
@@ -133,18 +148,24 @@ impl Driver {
             scratch: Vec::new(),
             unqueued: Vec::new(),
             events: Vec::new(),
+            delivered: false,
+            packets_ingested: 0,
+            yielded: false,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
             closing: None,
         }
     }
 
-    /// One turn. True if there may be more to do at once.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Reason> {
+    /// One turn.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Next, Reason> {
         count(&self.shared.counters.turns);
         let now = tokio::time::Instant::now().into_std();
         self.run_commands(now);
         let mut more = self.receive(cx, now)?;
+        if self.may_be_answered() {
+            return Ok(Next::Yield);
+        }
         self.ice.poll(cx, now);
         self.handle_ice_events(now)?;
         self.poll_dtls(cx, now)?;
@@ -154,7 +175,16 @@ impl Driver {
         more |= self.gather(cx, now)?;
         self.send_control(now);
         self.end_if_done(now)?;
-        Ok(more)
+        Ok(if more { Next::Again } else { Next::Sleep })
+    }
+
+    /// Whether a message has just arrived alone. The application that it wakes may answer at once;
+    /// its answer and our SACK then share a packet. So others run first, once.
+    fn may_be_answered(&mut self) -> bool {
+        let alone = std::mem::take(&mut self.delivered) && self.packets_ingested <= ALONE;
+        self.packets_ingested = 0;
+        self.yielded = alone && !self.yielded && self.pending.is_empty();
+        self.yielded
     }
 
     fn run_commands(&mut self, now: Instant) {
@@ -377,15 +407,19 @@ impl Future for Driver {
         let this = self.get_mut();
         for _ in 0..TURNS {
             this.shared.wake.begin_turn();
-            let more = match this.turn(cx) {
-                Ok(more) => more,
+            match this.turn(cx) {
+                Ok(Next::Again) => continue,
+                Ok(Next::Sleep) => {}
+                Ok(Next::Yield) => {
+                    // Not the waker: that would have another worker take us at once. This has the
+                    // worker run what it has, look at its sockets, and come back.
+                    let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
+                    return Poll::Pending;
+                }
                 Err(reason) => {
                     this.say_goodbye(&reason);
                     return Poll::Ready(reason);
                 }
-            };
-            if more {
-                continue;
             }
             if let Err(reason) = this.arm(cx) {
                 return Poll::Ready(reason);
@@ -395,7 +429,6 @@ impl Future for Driver {
             }
         }
         // Others want to run too.
-        this.shared.counters.wakes.fetch_add(1, Relaxed);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -406,6 +439,9 @@ impl std::fmt::Debug for Driver {
         f.debug_struct("Driver").finish_non_exhaustive()
     }
 }
+
+/// Packets of a message that came alone.
+const ALONE: usize = 2;
 
 /// Turns before the runtime may run something else: at most this many bursts in and batches out.
 const TURNS: usize = 16;

@@ -125,6 +125,7 @@ impl Driver {
         packets: &[Packet<'_>],
     ) -> Result<(), Reason> {
         count(&self.shared.counters.bursts_received);
+        self.packets_ingested += packets.len();
         let (shared, events) = (&self.shared, &mut self.events);
         let limit = self.channel_send_buffer_limit;
         shared.session.with(Purpose::Ingest, |guarded| {

@@ -120,7 +120,7 @@ impl Driver {
         }
         let mut events = std::mem::take(&mut self.events);
         let mut burst: Option<(Arc<Channel>, VecDeque<Received>)> = None;
-        let mut ended = None;
+        let (mut ended, mut delivered) = (None, false);
         for event in events.drain(..) {
             if let ChannelEvent::Message {
                 channel,
@@ -129,6 +129,7 @@ impl Driver {
                 cost,
             } = event
             {
+                delivered = true;
                 let received = Received {
                     message: message(kind, payload),
                     cost,
@@ -167,6 +168,7 @@ impl Driver {
             }
         }
         flush(&mut burst);
+        self.delivered |= delivered;
         self.events = events;
         ended.map_or(Ok(()), |reason| Err(session_ended(reason)))
     }
