@@ -174,15 +174,15 @@ async fn milestones(connection: &PeerConnection, accepts: bool) -> Result<Milest
     let (mut ice, mut connected, mut channel) = (None, None, None);
     while let Some(event) = connection.next_event().await {
         let now = Instant::now();
-        match event {
-            Event::IceConnectionState(
-                IceConnectionState::Connected | IceConnectionState::Completed,
-            ) => {
-                ice.get_or_insert(now);
-            }
-            Event::ConnectionState(ConnectionState::Connected) => connected = Some(now),
-            Event::DataChannel(incoming) => channel = Some(incoming),
-            _ => {}
+        if let Event::IceConnectionState(
+            IceConnectionState::Connected | IceConnectionState::Completed,
+        ) = event
+        {
+            ice.get_or_insert(now);
+        } else if let Event::ConnectionState(ConnectionState::Connected) = event {
+            connected = Some(now);
+        } else if let Event::DataChannel(incoming) = event {
+            channel = Some(incoming);
         }
         if let (Some(ice), Some(connected)) = (ice, connected)
             && channel.is_some() == accepts

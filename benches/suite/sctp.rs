@@ -201,7 +201,7 @@ impl Flow {
             .map(|(datagram, index)| &datagram[..self.batch.encoded_len(index)])
             .map(|datagram| Packet::decode(datagram).expect("encoded here"))
             .collect();
-        let is_late = |index: usize| late.is_some_and(|every| index % every == 0);
+        let is_late = |index: usize| late.is_some_and(|every| index.is_multiple_of(every));
         let began = Instant::now();
         for (_, packet) in packets
             .iter()

@@ -125,8 +125,10 @@ fn cpu_since(start: Option<f64>) -> Option<f64> {
     Some(host::cpu_secs()? - start?)
 }
 
+type Phase = fn(&Phases) -> Duration;
+
 /// The columns, by name; the phases first.
-const COLUMNS: [(&str, fn(&Phases) -> Duration); 6] = [
+const COLUMNS: [(&str, Phase); 6] = [
     ("build_ms", |phases| phases.build),
     ("gather_ms", |phases| phases.gather),
     ("check_ms", |phases| phases.check),
