@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::config::ReceiverConfig;
 use crate::context::Context;
-use crate::cryptex::{self, Cryptex};
+use crate::cryptex::{self, Cryptex, Region};
 use crate::error::{Malformed, OpenError};
 use crate::header::{RtpHeader, rtcp_ssrc};
 use crate::key_derivation::MasterKey;
@@ -111,21 +111,59 @@ impl Receiver {
         let region = cryptex::received(&header, self.cryptex)?;
 
         let slot = self.streams.find(header.ssrc);
-        let tries = self.tries(slot, header.sequence)?;
-        let opened = self
-            .context
-            .open_rtp(packet, region, header.ssrc, tries.as_slice());
-        let Some(index) = opened else {
-            return Err(tries.refusal.unwrap_or(OpenError::NotAuthentic));
+        let certain = slot.and_then(|slot| {
+            let stream = self.streams.at(slot);
+            let index = stream.rollover.certain(header.sequence)?;
+            Some(refuse_used(&stream.replay, index).map(|()| index))
+        });
+        let index = match certain {
+            Some(index) => {
+                let index = index?;
+                self.context
+                    .open_rtp(packet, region, header.ssrc, &[index])
+                    .ok_or(OpenError::NotAuthentic)?
+            }
+            None => self.open_in_doubt(packet, region, &header, slot)?,
         };
-
-        if index != tries.likeliest {
-            self.stats.recovered += 1;
-        }
         let slot = slot.unwrap_or_else(|| self.admit(header.ssrc));
         self.streams.touch(slot).accept(index);
         cryptex::unmark(packet, &header);
         Ok(len)
+    }
+
+    /// Opens a packet whose rollover counter may be one of several, those that the replay window knows
+    /// left out.
+    #[cold]
+    fn open_in_doubt(
+        &mut self,
+        packet: &mut [u8],
+        region: Region,
+        header: &RtpHeader,
+        slot: Option<Slot>,
+    ) -> Result<u64, OpenError> {
+        let stream = slot.map(|slot| self.streams.at(slot));
+        let candidates = match stream {
+            Some(stream) => stream.rollover.candidates(header.sequence),
+            None => Rollover::candidates_of_new_stream(header.sequence),
+        };
+        let likeliest = candidates.iter().next().ok_or(OpenError::Exhausted)?;
+        let (mut tries, mut count) = ([0; Candidates::MAX], 0);
+        let mut refusal = None;
+        for index in candidates.iter() {
+            match stream.map_or(Ok(()), |stream| refuse_used(&stream.replay, index)) {
+                Ok(()) => {
+                    tries[count] = index;
+                    count += 1;
+                }
+                Err(reason) => refusal = refusal.or(Some(reason)),
+            }
+        }
+        let index = self
+            .context
+            .open_rtp(packet, region, header.ssrc, &tries[..count])
+            .ok_or(refusal.unwrap_or(OpenError::NotAuthentic))?;
+        self.stats.recovered += u64::from(index != likeliest);
+        Ok(index)
     }
 
     fn try_open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
@@ -149,30 +187,6 @@ impl Receiver {
         Ok(len)
     }
 
-    /// The indices to try, those that the replay window knows left out; at least one.
-    #[inline]
-    fn tries(&self, slot: Option<Slot>, sequence: u16) -> Result<Tries, OpenError> {
-        let stream = slot.map(|slot| self.streams.at(slot));
-        let candidates = match stream {
-            Some(stream) => stream.rollover.candidates(sequence),
-            None => Rollover::candidates_of_new_stream(sequence),
-        };
-        let mut tries = Tries::default();
-        for (at, index) in candidates.iter().enumerate() {
-            if at == 0 {
-                tries.likeliest = index;
-            }
-            match stream.map_or(Ok(()), |stream| refuse_used(&stream.replay, index)) {
-                Ok(()) => tries.push(index),
-                Err(reason) => tries.refusal = tries.refusal.or(Some(reason)),
-            }
-        }
-        if tries.len == 0 {
-            return Err(tries.refusal.unwrap_or(OpenError::Exhausted));
-        }
-        Ok(tries)
-    }
-
     #[cold]
     fn admit(&mut self, ssrc: u32) -> Slot {
         self.stats.evicted += u64::from(self.streams.is_full());
@@ -194,29 +208,6 @@ impl fmt::Debug for Receiver {
             .field("streams", &self.streams())
             .field("stats", &self.stats)
             .finish_non_exhaustive()
-    }
-}
-
-/// Indices to open a packet with.
-#[derive(Default)]
-struct Tries {
-    indices: [u64; Candidates::MAX],
-    len: usize,
-    likeliest: u64,
-    /// Why the window refused another one.
-    refusal: Option<OpenError>,
-}
-
-impl Tries {
-    #[inline]
-    fn push(&mut self, index: u64) {
-        self.indices[self.len] = index;
-        self.len += 1;
-    }
-
-    #[inline]
-    fn as_slice(&self) -> &[u64] {
-        &self.indices[..self.len]
     }
 }
 

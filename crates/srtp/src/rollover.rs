@@ -48,16 +48,20 @@ impl Rollover {
         self.seeded = None;
     }
 
-    /// What to try on a received packet.
+    /// The index of a received packet, where there is no doubt about it.
     #[inline]
+    pub(crate) fn certain(&self, sequence: u16) -> Option<u64> {
+        let (None, Some(highest)) = (self.seeded, self.highest) else {
+            return None;
+        };
+        nearest(highest, sequence).filter(|index| index.abs_diff(highest) < NEAR)
+    }
+
+    /// What to try on a received packet otherwise.
     pub(crate) fn candidates(&self, sequence: u16) -> Candidates {
         let estimate = self.estimate(sequence);
         match (self.seeded, self.highest) {
-            (None, Some(highest)) => {
-                let near = estimate.is_some_and(|at| at.abs_diff(highest) < NEAR);
-                let next = if near { None } else { next_round(estimate) };
-                Candidates([estimate, next, None, None])
-            }
+            (None, Some(_)) => Candidates([estimate, next_round(estimate), None, None]),
             (Some(counter), highest) => {
                 let before = counter.checked_sub(1).map(|c| index(c, sequence));
                 // The seed may be wrong about a stream that runs.
@@ -176,11 +180,12 @@ mod tests {
     #[test]
     fn tries_one_round_more_only_when_in_doubt() {
         let tries = |rollover: &Rollover, sequence| -> Vec<u64> {
-            rollover
-                .candidates(sequence)
-                .iter()
-                .map(|at| at >> 16)
-                .collect()
+            match rollover.certain(sequence) {
+                Some(index) => vec![index >> 16],
+                None => (rollover.candidates(sequence).iter())
+                    .map(|at| at >> 16)
+                    .collect(),
+            }
         };
         assert_eq!(tries(&Rollover::default(), 100), [0, 1]);
         assert_eq!(tries(&Rollover::default(), 40_000), [0]);

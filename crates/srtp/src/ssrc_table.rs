@@ -8,6 +8,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub(crate) struct SsrcTable<T> {
     slots: HashMap<u32, u32, BuildHasherDefault<SsrcHasher>>,
     entries: Vec<Entry<T>>,
+    /// Slots by a few bits of the SSRC: the handful of streams that a session has are found here.
+    recent: [u32; RECENT],
     newest: u32,
     oldest: u32,
     max: usize,
@@ -31,6 +33,7 @@ impl<T> SsrcTable<T> {
         Self {
             slots: HashMap::default(),
             entries: Vec::new(),
+            recent: [NONE; RECENT],
             newest: NONE,
             oldest: NONE,
             // Slots are 32 bits.
@@ -45,11 +48,10 @@ impl<T> SsrcTable<T> {
     /// Looks without marking as used: anybody can make us look.
     #[inline]
     pub(crate) fn find(&self, ssrc: u32) -> Option<Slot> {
-        // Packets of one stream come in runs.
-        match self.entries.get(self.newest as usize) {
-            Some(newest) if newest.ssrc == ssrc => Some(Slot(self.newest)),
-            Some(_) => self.slots.get(&ssrc).copied().map(Slot),
-            None => None,
+        let slot = self.recent[bucket(ssrc)];
+        match self.entries.get(slot as usize) {
+            Some(entry) if entry.ssrc == ssrc => Some(Slot(slot)),
+            Some(_) | None => self.slots.get(&ssrc).copied().map(Slot),
         }
     }
 
@@ -123,6 +125,7 @@ impl<T> SsrcTable<T> {
         let entry = &mut self.entries[slot as usize];
         (entry.newer, entry.older) = (NONE, second);
         self.newest = slot;
+        self.recent[bucket(entry.ssrc)] = slot;
     }
 }
 
@@ -149,10 +152,19 @@ impl Hasher for SsrcHasher {
     }
 }
 
+#[inline]
+fn bucket(ssrc: u32) -> usize {
+    (ssrc.wrapping_mul(0x9e37_79b9) >> 28) as usize % RECENT
+}
+
 const NONE: u32 = u32::MAX;
+const RECENT: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
     use super::*;
 
     fn order(table: &SsrcTable<u32>) -> Vec<u32> {
@@ -194,6 +206,37 @@ mod tests {
         let slot = table.find(10).unwrap();
         assert_eq!(*table.at(slot), 11);
         assert_eq!(table.len(), 3);
+    }
+
+    /// Shortcuts to recent entries must not outlive them: equal to a plain list, over SSRCs that share
+    /// shortcuts and come back after their eviction.
+    #[test]
+    fn equals_a_plain_list() {
+        let mut rng = StdRng::seed_from_u64(9335);
+        let mut table = SsrcTable::new(20);
+        let mut list: Vec<(u32, u32)> = Vec::new();
+        for step in 0..50_000 {
+            let ssrc = rng.random_range(0..40);
+            let known = list.iter().position(|entry| entry.0 == ssrc);
+            let slot = table.find(ssrc);
+            assert_eq!(slot.map(|slot| *table.at(slot)), known.map(|at| list[at].1));
+            match (slot, known) {
+                (Some(slot), Some(at)) => {
+                    *table.touch(slot) = step;
+                    list.remove(at);
+                }
+                _ => {
+                    table.insert(ssrc, step);
+                    list.truncate(19);
+                }
+            }
+            list.insert(0, (ssrc, step));
+            assert!(
+                order(&table)
+                    .into_iter()
+                    .eq(list.iter().map(|entry| entry.0))
+            );
+        }
     }
 
     /// The table of one entry has no second to link to.

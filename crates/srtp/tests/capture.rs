@@ -28,8 +28,8 @@ fn firefox_media_opens_and_seals_to_the_same_bytes() {
             .iter()
             .filter_map(move |(port, record)| Some((*port, hello_random(record, kind)?)))
     };
-    let (client_port, client_random) = hello(CLIENT_HELLO).last().unwrap();
-    let (_, server_random) = hello(SERVER_HELLO).last().unwrap();
+    let (client_port, client_random) = hello(CLIENT_HELLO).next_back().unwrap();
+    let (_, server_random) = hello(SERVER_HELLO).next_back().unwrap();
     let profile = Profile::AeadAes128Gcm;
     let material = export(&logged[&client_random], &client_random, &server_random);
     let keys = SessionKeys::from_keying_material(profile, &material).unwrap();

@@ -101,7 +101,7 @@ fn a_seeded_rollover_counter_may_be_one_off() {
             receiver.seed_rollover(1, told);
             let packet = seal(&mut sender, 1, 40_000);
             assert_eq!(open(&mut receiver, &packet).is_ok(), opens, "{told}");
-            assert_eq!(open(&mut receiver, &packet).is_ok(), false);
+            assert!(open(&mut receiver, &packet).is_err());
             if !opens {
                 receiver.seed_rollover(1, 9);
                 assert_eq!(open(&mut receiver, &packet), Ok(()));
