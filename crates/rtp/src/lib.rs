@@ -10,6 +10,7 @@ pub mod extension;
 pub mod fec;
 pub mod packet;
 pub mod payload;
+pub mod receive;
 pub mod rtcp;
 pub mod rtx;
 pub mod sequence;
