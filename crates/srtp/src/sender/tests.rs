@@ -141,6 +141,29 @@ fn evicted_streams_keep_their_index() {
     assert_eq!(seal(&mut sender, 5, 5), refused);
 }
 
+/// All 48 bits of the index are in the nonce: payloads sealed 2^32 and 2^47 packets apart share no
+/// keystream.
+#[test]
+fn the_whole_rollover_counter_counts() {
+    for profile in Profile::ALL {
+        let (key, salt) = ([1; 32], [2; 14]);
+        let keys = MasterKey::new(
+            profile,
+            &key[..profile.key_len()],
+            &salt[..profile.salt_len()],
+        )
+        .unwrap();
+        let payloads = [0, 1 << 16, 1 << 31].map(|counter| {
+            let mut sender = Sender::new(&keys, SenderConfig::default());
+            sender.seed_rollover(1, counter).unwrap();
+            seal(&mut sender, 1, 7).unwrap()[12..32].to_vec()
+        });
+        assert_ne!(payloads[0], payloads[1]);
+        assert_ne!(payloads[0], payloads[2]);
+        assert_ne!(payloads[1], payloads[2]);
+    }
+}
+
 /// Indices end instead of beginning again (RFC 3711 section 9.2).
 #[test]
 fn indices_are_exhausted() {
