@@ -13,6 +13,7 @@ pub mod payload;
 pub mod receive;
 pub mod rtcp;
 pub mod rtx;
+pub mod send;
 pub mod sequence;
 
 pub use assembler::{AssembledFrame, FrameAssembler, FrameStatus, Inserted, MediaPacket};
