@@ -62,6 +62,13 @@ fn lock_times(stats: &Stats, counters: &mut Value) {
         })
         .collect();
     counters["lock"] = Value::Object(purposes);
+    let applied = &stats.applied;
+    counters["applied"] = json!({
+        "count": applied.count,
+        "p50_us": micros(applied.p50),
+        "p99_us": micros(applied.p99),
+        "max_us": micros(applied.max),
+    });
 }
 
 #[cfg(not(feature = "lock-stats"))]

@@ -32,6 +32,9 @@ pub struct Stats {
     /// Hold and wait times of the session lock per purpose.
     #[cfg(feature = "lock-stats")]
     pub lock: Vec<LockTimes>,
+    /// How long received datagrams, SACKs among them, waited until they were applied.
+    #[cfg(feature = "lock-stats")]
+    pub applied: AppliedTimes,
 }
 
 /// Datagrams, system calls and wake-ups of a connection. They tell how well the data path batches:
@@ -131,6 +134,21 @@ pub struct ChannelStats {
     pub buffered_amount: usize,
     /// Its counters in the session.
     pub counters: peerloom_datachannel::ChannelStats,
+}
+
+/// From the kernel's receipt of a datagram to the end of the lock hold that applied it.
+#[cfg(feature = "lock-stats")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppliedTimes {
+    /// Bursts measured; none where the system gives no receive time.
+    pub count: u64,
+    /// Median, within a quarter of a power of two.
+    pub p50: Duration,
+    /// 99th percentile.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
 }
 
 /// Hold and wait times of the session lock for one purpose.

@@ -14,14 +14,15 @@ use std::time::{Duration, Instant};
 
 use peerloom_datachannel::Session;
 use peerloom_ice::{Candidate, Credentials};
-use peerloom_sctp::PacketBatch;
 use peerloom_sctp::wire::Checksum;
+use peerloom_sctp::{Packet, PacketBatch};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
 use super::batch::BatchBuffer;
 use super::dtls::{DtlsParameters, DtlsTransport};
 use super::ice::{IceParameters, IceTransport};
+use super::inbox::Received;
 use super::lock::Purpose;
 use super::shared::{Outgoing, Shared};
 use super::writer::{Bulk, Control};
@@ -70,6 +71,9 @@ pub(crate) struct Driver {
     /// Keys that the writer's lane had no place for yet.
     pub(super) pending_control: VecDeque<Control>,
 
+    /// Empty between bursts; its memory is used again.
+    pub(super) packets: Vec<Packet<'static>>,
+    pub(super) burst: VecDeque<Received>,
     pub(super) batch: PacketBatch,
     /// Taken from the shared queue, not yet in the session.
     pub(super) pending: VecDeque<Outgoing>,
@@ -143,6 +147,8 @@ impl Driver {
             returned,
             free,
             pending_control: VecDeque::new(),
+            packets: Vec::new(),
+            burst: VecDeque::new(),
             batch: PacketBatch::new(),
             pending: VecDeque::new(),
             scratch: Vec::new(),
@@ -396,6 +402,8 @@ impl Driver {
             channels,
             #[cfg(feature = "lock-stats")]
             lock: self.shared.session.times(),
+            #[cfg(feature = "lock-stats")]
+            applied: self.shared.session.applied(),
         })
     }
 }

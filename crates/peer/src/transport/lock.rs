@@ -54,13 +54,26 @@ impl<T> SessionLock<T> {
         let mut guard = self.inner.lock().map_err(|_| Reason::Poisoned)?;
         #[cfg(feature = "lock-stats")]
         let taken = tokio::time::Instant::now();
-        let depth = depth::Inside::enter();
-        let result = f(&mut guard);
-        drop(depth);
+        let result = {
+            let _inside = depth::Inside::enter();
+            f(&mut guard)
+        };
         drop(guard);
         #[cfg(feature = "lock-stats")]
         self.times.record(purpose, taken - asked, taken.elapsed());
         Ok(result)
+    }
+
+    /// A burst was applied so long after the kernel had received its first datagram.
+    #[cfg(feature = "lock-stats")]
+    pub(crate) fn record_applied(&self, after: std::time::Duration) {
+        self.times.record_applied(after);
+    }
+
+    /// How long received datagrams waited until they were applied.
+    #[cfg(feature = "lock-stats")]
+    pub(crate) fn applied(&self) -> crate::stats::AppliedTimes {
+        self.times.applied()
     }
 
     /// Hold and wait times so far.
@@ -108,7 +121,6 @@ mod depth {
 
 #[cfg(not(debug_assertions))]
 mod depth {
-    #[derive(Clone, Copy)]
     pub(super) struct Inside;
 
     impl Inside {
@@ -129,7 +141,7 @@ mod times {
     use std::time::Duration;
 
     use super::Purpose;
-    use crate::stats::LockTimes;
+    use crate::stats::{AppliedTimes, LockTimes};
 
     const PURPOSES: [Purpose; 5] = [
         Purpose::Ingest,
@@ -202,12 +214,26 @@ mod times {
     pub(super) struct Times {
         wait: [Histogram; PURPOSES.len()],
         hold: [Histogram; PURPOSES.len()],
+        applied: Histogram,
     }
 
     impl Times {
         pub(super) fn record(&self, purpose: Purpose, wait: Duration, hold: Duration) {
             self.wait[purpose as usize].record(wait);
             self.hold[purpose as usize].record(hold);
+        }
+
+        pub(super) fn record_applied(&self, after: Duration) {
+            self.applied.record(after);
+        }
+
+        pub(super) fn applied(&self) -> AppliedTimes {
+            AppliedTimes {
+                count: self.applied.count(),
+                p50: self.applied.quantile(0.5),
+                p99: self.applied.quantile(0.99),
+                max: Duration::from_nanos(self.applied.max_ns.load(Relaxed)),
+            }
         }
 
         pub(super) fn snapshot(&self) -> Vec<LockTimes> {

@@ -77,8 +77,25 @@ impl Driver {
                 .bytes_received
                 .fetch_add(run.len() as u64, Relaxed);
             self.ingest(now, local, meta.addr, run, meta.stride)?;
+            #[cfg(feature = "lock-stats")]
+            self.record_applied(meta);
         }
         Ok(true)
+    }
+
+    /// The kernel stamps what it receives with the time of day.
+    #[cfg(feature = "lock-stats")]
+    fn record_applied(&self, meta: &RecvMeta) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "to compare with the kernel's stamp"
+        )]
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        if let (Some(received), Ok(now)) = (meta.timestamp, now) {
+            self.shared
+                .session
+                .record_applied(now.saturating_sub(received));
+        }
     }
 
     /// One GRO run: datagrams of `stride` bytes from one source, of any mix of classes.
@@ -90,7 +107,7 @@ impl Driver {
         run: &mut [u8],
         stride: usize,
     ) -> Result<(), Reason> {
-        let mut packets = Vec::with_capacity(run.len().div_ceil(stride.max(1)));
+        let mut packets = emptied(std::mem::take(&mut self.packets));
         let mut datagrams = 0;
         for datagram in run.chunks_mut(stride.max(1)) {
             datagrams += 1;
@@ -115,6 +132,7 @@ impl Driver {
             self.ice.agent.note_received(now, local, source);
             self.handle_packets(now, &packets)?;
         }
+        self.packets = emptied(packets);
         Ok(())
     }
 
@@ -150,6 +168,15 @@ impl Driver {
             Err(_) => count(&self.shared.counters.sctp_malformed),
         }
     }
+}
+
+/// The vector's memory for packets that borrow from somewhere else: collecting in place keeps it.
+#[expect(
+    clippy::unnecessary_filter_map,
+    reason = "before and after are different types: the lifetime changes"
+)]
+fn emptied<'a>(packets: Vec<Packet<'_>>) -> Vec<Packet<'a>> {
+    packets.into_iter().filter_map(|_| None).collect()
 }
 
 /// Buffers for each receive call. One GRO run fills one; four keep up with a sender that is faster

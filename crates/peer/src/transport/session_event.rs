@@ -1,6 +1,5 @@
 //! From the session's events, taken inside the lock, to channels and applications, outside it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use peerloom_datachannel::{ChannelCloseReason, CloseReason, MessageKind, SessionEvent};
@@ -119,35 +118,31 @@ impl Driver {
             return Ok(());
         }
         let mut events = std::mem::take(&mut self.events);
-        let mut burst: Option<(Arc<Channel>, VecDeque<Received>)> = None;
+        // Whose messages lie in `self.burst`.
+        let mut current: Option<Arc<Channel>> = None;
         let (mut ended, mut delivered) = (None, false);
         for event in events.drain(..) {
-            if let ChannelEvent::Message {
-                channel,
-                kind,
-                payload,
-                cost,
-            } = event
-            {
-                delivered = true;
-                let received = Received {
-                    message: message(kind, payload),
-                    cost,
-                };
-                match &mut burst {
-                    Some((current, messages)) if Arc::ptr_eq(current, &channel) => {
-                        messages.push_back(received);
-                    }
-                    Some(_) | None => {
-                        flush(&mut burst);
-                        burst = Some((channel, VecDeque::from([received])));
-                    }
-                }
-                continue;
+            let continues = matches!(
+                (&event, &current),
+                (ChannelEvent::Message { channel, .. }, Some(current))
+                    if Arc::ptr_eq(current, channel)
+            );
+            if !continues {
+                // Messages stay ahead of a close that follows them.
+                self.flush(current.take());
             }
-            // Messages stay ahead of a close that follows them.
-            flush(&mut burst);
             match event {
+                ChannelEvent::Message {
+                    channel,
+                    kind,
+                    payload,
+                    cost,
+                } => {
+                    delivered = true;
+                    let message = message(kind, payload);
+                    self.burst.push_back(Received { message, cost });
+                    current = Some(channel);
+                }
                 ChannelEvent::Opened { channel, id } => channel.open(id),
                 ChannelEvent::Incoming(channel) => {
                     channel.open(None);
@@ -164,19 +159,18 @@ impl Driver {
                     channel.close(None);
                 }
                 ChannelEvent::SessionClosed(reason) => ended = Some(reason),
-                ChannelEvent::Message { .. } => unreachable!("handled above"),
             }
         }
-        flush(&mut burst);
+        self.flush(current.take());
         self.delivered |= delivered;
         self.events = events;
         ended.map_or(Ok(()), |reason| Err(session_ended(reason)))
     }
-}
 
-fn flush(burst: &mut Option<(Arc<Channel>, VecDeque<Received>)>) {
-    if let Some((channel, mut messages)) = burst.take() {
-        channel.inbox.append(&mut messages);
+    fn flush(&mut self, channel: Option<Arc<Channel>>) {
+        if let Some(channel) = channel {
+            channel.inbox.append(&mut self.burst);
+        }
     }
 }
 
