@@ -63,7 +63,7 @@ impl TransportFeedbackBuilder {
     }
 
     /// Takes note of a packet by its transport-wide number. One that comes after its loss was
-    /// reported makes the next feedback begin with it.
+    /// reported makes the next feedback begin with it, unless it is older than 512 others.
     pub fn on_packet(&mut self, now: Instant, sequence: SequenceNumber) {
         let number = self.unwrapper.unwrap(sequence);
         let epoch = *self.epoch.get_or_insert_with(|| {
@@ -79,7 +79,7 @@ impl TransportFeedbackBuilder {
             }
             self.end = number + 1;
             self.next = self.next.max(self.end.saturating_sub(capacity));
-        } else if number + capacity < self.end || *self.slot(number) != MISSING {
+        } else if number + capacity.min(MAX_BACK) < self.end || *self.slot(number) != MISSING {
             return;
         } else {
             self.next = self.next.min(number);
@@ -163,6 +163,8 @@ const MISSING: i64 = -1;
 const TICK_MICROS: u128 = 250;
 const MAX_DELTA: i64 = 32_000;
 const MAX_PACKETS: usize = 1 << 14;
+/// A late packet makes everything after it be reported again: no more than this.
+const MAX_BACK: u64 = 512;
 /// Packets in a vector chunk of one bit each.
 const LONGEST_VECTOR: u32 = 14;
 

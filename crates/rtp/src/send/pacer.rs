@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Holds packets until the rate allows for them, the most important first. `T` stands for a packet.
-/// One per transport; nothing is allocated after construction.
+/// One per transport. Its queues keep the room that they once needed.
 #[derive(Debug)]
 pub struct Pacer<T> {
     config: PacerConfig,
@@ -98,7 +98,7 @@ impl<T> Pacer<T> {
     #[must_use]
     pub fn new(config: PacerConfig, rate: u64) -> Self {
         Self {
-            queues: std::array::from_fn(|_| VecDeque::with_capacity(config.packets)),
+            queues: std::array::from_fn(|_| VecDeque::new()),
             rate: rate.max(MIN_RATE),
             ready: None,
             bytes: 0,
@@ -149,7 +149,9 @@ impl<T> Pacer<T> {
         let earliest = now.checked_sub(self.config.burst).unwrap_or(now);
         let from = self.ready.map_or(earliest, |ready| ready.max(earliest));
         let nanos = (queued.len as u64).saturating_mul(8_000_000_000) / rate;
-        self.ready = Some(from + Duration::from_nanos(nanos));
+        // Audio beyond the rate must not keep the others waiting for ever.
+        let ready = from + Duration::from_nanos(nanos);
+        self.ready = Some(ready.min(now + self.config.max_wait));
         Some(Paced {
             item: queued.item,
             priority,
@@ -248,6 +250,23 @@ mod tests {
             order.push(pacer.poll(now).unwrap().item);
         }
         assert_eq!(order, Priority::ALL[1..]);
+    }
+
+    /// More audio than the rate allows for leaves something to the others.
+    #[test]
+    fn no_starvation() {
+        let start = base();
+        let mut pacer = Pacer::new(PacerConfig::default(), 10_000);
+        pacer.push(start, Priority::Video, 1000, 0).unwrap();
+        pacer.push(start, Priority::Video, 1000, 0).unwrap();
+        for at in 0..50 {
+            let now = start + ms(at * 20);
+            pacer.push(now, Priority::Audio, 1000, 0).unwrap();
+            assert_eq!(pacer.poll(now).unwrap().priority, Priority::Audio);
+        }
+        let next = pacer.poll_timeout().unwrap();
+        assert!(next <= start + ms(980 + 2000));
+        assert_eq!(pacer.poll(next).unwrap().priority, Priority::Video);
     }
 
     /// Neither time nor bytes nor number grow: what does not fit comes back, and a queue that the
