@@ -1,15 +1,17 @@
 //! What a sender keeps for each stream, and for the transport: numbers and clock, packets to send
 //! again, reports, pace, and what was sent when.
 //!
-//! The pieces are told the time and do not know of each other. All are of fixed size after
-//! construction.
+//! The pieces are told the time and do not know of each other. All are bounded, and
+//! allocate nothing in steady state.
 
+mod allocation;
 mod history;
 mod pacer;
 mod packetizer;
 mod report;
 mod transport;
 
+pub use allocation::{StreamDemand, allocate};
 pub use history::{HistoryConfig, HistoryStats, Refusal, RetransmissionHistory};
 pub use pacer::{Paced, Pacer, PacerConfig, PacerFull, Priority};
 pub use packetizer::{StreamConfig, StreamPacketizer};
