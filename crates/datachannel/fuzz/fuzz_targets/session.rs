@@ -19,13 +19,34 @@ use peerloom_datachannel::{
 
 #[derive(Arbitrary, Debug)]
 enum Call {
-    Open { ordered: bool, reliability: u8, negotiated: Option<u8> },
-    Send { channel: u8, text: bool, len: u16 },
-    Close { channel: u8 },
-    PeerSends { stream: u8, ppid: u8, ordered: bool, payload: Payload },
-    PeerResets { stream: u8 },
-    Exchange { lose: u8 },
-    Wait { millis: u16 },
+    Open {
+        ordered: bool,
+        reliability: u8,
+        negotiated: Option<u8>,
+    },
+    Send {
+        channel: u8,
+        text: bool,
+        len: u16,
+    },
+    Close {
+        channel: u8,
+    },
+    PeerSends {
+        stream: u8,
+        ppid: u8,
+        ordered: bool,
+        payload: Payload,
+    },
+    PeerResets {
+        stream: u8,
+    },
+    Exchange {
+        lose: u8,
+    },
+    Wait {
+        millis: u16,
+    },
     Shutdown,
     Abort,
 }
@@ -33,7 +54,11 @@ enum Call {
 #[derive(Arbitrary, Debug)]
 enum Payload {
     Any(Vec<u8>),
-    Open { channel_type: u8, label: u8, protocol: u8 },
+    Open {
+        channel_type: u8,
+        label: u8,
+        protocol: u8,
+    },
     Ack,
     Zeros(u16),
 }
@@ -52,7 +77,10 @@ struct World {
 fuzz_target!(|input: (bool, Vec<Call>)| {
     let (is_connected, calls) = input;
     let now = Instant::now();
-    let mut config = SessionConfig { max_message_size: 2000, ..SessionConfig::default() };
+    let mut config = SessionConfig {
+        max_message_size: 2000,
+        ..SessionConfig::default()
+    };
     config.limits.refused_streams = 4;
     config.limits.incoming_channels = 8;
     config.limits.early_messages = 4;
@@ -83,30 +111,47 @@ fuzz_target!(|input: (bool, Vec<Call>)| {
     world.session.abort(world.now, "end");
     world.events();
     assert!(world.is_over && world.session.channels() == 0);
-    assert!(world.alive.values().all(|alive| !alive), "a channel was never closed");
+    assert!(
+        world.alive.values().all(|alive| !alive),
+        "a channel was never closed"
+    );
 });
 
 impl World {
     fn call(&mut self, call: Call) {
         let now = self.now;
         match call {
-            Call::Open { ordered, reliability, negotiated } => {
+            Call::Open {
+                ordered,
+                reliability,
+                negotiated,
+            } => {
                 let reliability = match reliability % 3 {
                     0 => Reliability::Reliable,
                     1 => Reliability::MaxRetransmits(reliability.into()),
                     _ => Reliability::MaxLifetime(Duration::from_millis(reliability.into())),
                 };
                 let negotiated = negotiated.map(u16::from);
-                let options =
-                    ChannelOptions { ordered, reliability, negotiated, ..Default::default() };
+                let options = ChannelOptions {
+                    ordered,
+                    reliability,
+                    negotiated,
+                    ..Default::default()
+                };
                 if let Ok(key) = self.session.open(now, options) {
                     self.announce(key);
                 }
             }
             Call::Send { channel, text, len } => {
                 if let Some(key) = self.key(channel) {
-                    let kind = if text { MessageKind::Text } else { MessageKind::Binary };
-                    let _ = self.session.send(now, key, kind, vec![0; len.into()].into());
+                    let kind = if text {
+                        MessageKind::Text
+                    } else {
+                        MessageKind::Binary
+                    };
+                    let _ = self
+                        .session
+                        .send(now, key, kind, vec![0; len.into()].into());
                 }
             }
             Call::Close { channel } => {
@@ -114,17 +159,27 @@ impl World {
                     self.session.close(now, key);
                 }
             }
-            Call::PeerSends { stream, ppid, ordered, payload } => {
-                let _ = self.peer.send(now, OutgoingMessage {
-                    stream: StreamId(u16::from(stream) % 32),
-                    ppid: Ppid(50 + u32::from(ppid % 10)),
-                    payload: payload.bytes(),
-                    ordered,
-                    reliability: Reliability::Reliable,
-                });
+            Call::PeerSends {
+                stream,
+                ppid,
+                ordered,
+                payload,
+            } => {
+                let _ = self.peer.send(
+                    now,
+                    OutgoingMessage {
+                        stream: StreamId(u16::from(stream) % 32),
+                        ppid: Ppid(50 + u32::from(ppid % 10)),
+                        payload: payload.bytes(),
+                        ordered,
+                        reliability: Reliability::Reliable,
+                    },
+                );
             }
             Call::PeerResets { stream } => {
-                let _ = self.peer.reset_streams(now, &[StreamId(u16::from(stream) % 32)]);
+                let _ = self
+                    .peer
+                    .reset_streams(now, &[StreamId(u16::from(stream) % 32)]);
             }
             Call::Exchange { lose } => self.exchange(lose),
             Call::Wait { millis } => {
@@ -140,14 +195,18 @@ impl World {
 
     /// Four rounds of packets, of which `lose` says which are lost.
     fn exchange(&mut self, lose: u8) {
-        let budget = Budget { packets: 16, bytes: 1 << 14 };
+        let budget = Budget {
+            packets: 16,
+            bytes: 1 << 14,
+        };
         for round in 0..8 {
             let from_peer = round % 2 == 1;
             self.batch.clear();
             if from_peer {
                 self.peer.poll_transmit(self.now, &mut self.batch, budget);
             } else {
-                self.session.poll_transmit(self.now, &mut self.batch, budget);
+                self.session
+                    .poll_transmit(self.now, &mut self.batch, budget);
                 self.session.drain_unqueued(&self.batch, |_, _| {});
             }
             for index in 0..self.batch.len() {
@@ -195,11 +254,17 @@ impl World {
 
     fn announce(&mut self, key: ChannelKey) {
         self.keys.push(key);
-        assert_eq!(self.alive.insert(key, true), None, "a key was given out twice");
+        assert_eq!(
+            self.alive.insert(key, true),
+            None,
+            "a key was given out twice"
+        );
     }
 
     fn key(&self, channel: u8) -> Option<ChannelKey> {
-        self.keys.get(usize::from(channel) % self.keys.len().max(1)).copied()
+        self.keys
+            .get(usize::from(channel) % self.keys.len().max(1))
+            .copied()
     }
 }
 
@@ -207,8 +272,25 @@ impl Payload {
     fn bytes(self) -> Bytes {
         match self {
             Self::Any(bytes) => bytes.into(),
-            Self::Open { channel_type, label, protocol } => {
-                let mut bytes = vec![3, channel_type & 0x83, 1, 0, 0, 0, 0, 9, 0, label, 0, protocol];
+            Self::Open {
+                channel_type,
+                label,
+                protocol,
+            } => {
+                let mut bytes = vec![
+                    3,
+                    channel_type & 0x83,
+                    1,
+                    0,
+                    0,
+                    0,
+                    0,
+                    9,
+                    0,
+                    label,
+                    0,
+                    protocol,
+                ];
                 bytes.resize(12 + usize::from(label) + usize::from(protocol), b'x');
                 bytes.into()
             }

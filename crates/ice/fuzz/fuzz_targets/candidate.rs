@@ -6,7 +6,10 @@ use peerloom_ice::Candidate;
 
 fuzz_target!(|line: &str| {
     if let Ok(candidate) = line.parse::<Candidate>() {
-        let again: Candidate = candidate.to_string().parse().expect("what we write, we read");
+        let again: Candidate = candidate
+            .to_string()
+            .parse()
+            .expect("what we write, we read");
         assert_eq!(again, candidate);
     }
 });

@@ -17,10 +17,16 @@ fuzz_target!(|data: &[u8]| {
     let mut now = start;
     let remote = SocketAddr::from(([192, 0, 2, 2], 2000));
     let mut agent = Agent::new(AgentConfig::default(), [7; 32]);
-    agent.add_local_address(now, LocalId(0), SocketAddr::from(([192, 0, 2, 1], 1000))).unwrap();
-    agent.set_remote_credentials(now, Credentials::new("abcd", PWD).unwrap()).unwrap();
+    agent
+        .add_local_address(now, LocalId(0), SocketAddr::from(([192, 0, 2, 1], 1000)))
+        .unwrap();
+    agent
+        .set_remote_credentials(now, Credentials::new("abcd", PWD).unwrap())
+        .unwrap();
     let line = "candidate:1 1 udp 9 192.0.2.2 2000 typ host";
-    agent.add_remote_candidate(now, line.parse().unwrap()).unwrap();
+    agent
+        .add_remote_candidate(now, line.parse().unwrap())
+        .unwrap();
     agent.add_stun_server(now, SocketAddr::from(([192, 0, 2, 3], 3478)));
     let local = agent.local_credentials().clone();
 
@@ -28,7 +34,9 @@ fuzz_target!(|data: &[u8]| {
 
     let mut rest = data;
     for _ in 0..16 {
-        let Some((head, tail)) = rest.split_at_checked(4) else { break };
+        let Some((head, tail)) = rest.split_at_checked(4) else {
+            break;
+        };
         let len = usize::from(head[3] % 64).min(tail.len());
         let (value, tail) = tail.split_at(len);
         rest = tail;
@@ -45,7 +53,10 @@ fuzz_target!(|data: &[u8]| {
             message.add(AttrType(0x24), &[0, 0, 0, head[1]]);
             message.add(AttrType(0x8029 + u16::from(head[1] & 1)), &[head[2]; 8]);
         }
-        message.add(AttrType(u16::from_be_bytes([head[1] & 0x80, head[2]])), value);
+        message.add(
+            AttrType(u16::from_be_bytes([head[1] & 0x80, head[2]])),
+            value,
+        );
         let pwd = if head[0] % 3 == 0 { local.pwd() } else { PWD };
         let key = MessageIntegrity::new_short_term_integrity(pwd.to_owned());
         if key.add_to(&mut message).is_err() {

@@ -46,31 +46,45 @@ fuzz_target!(|data: &[u8]| {
                 made[me] = answer.ok().or(made[me].take());
                 false
             }
-            4 => made[me].as_ref().is_some_and(|made| negotiation.set_local(made).is_err()),
-            5 => made[other].as_ref().is_some_and(|made| negotiation.set_remote(made).is_err()),
-            6 => negotiation.set_local(&SessionDescription::rollback()).is_err(),
+            4 => made[me]
+                .as_ref()
+                .is_some_and(|made| negotiation.set_local(made).is_err()),
+            5 => made[other]
+                .as_ref()
+                .is_some_and(|made| negotiation.set_remote(made).is_err()),
+            6 => negotiation
+                .set_local(&SessionDescription::rollback())
+                .is_err(),
             7 => made[other].as_ref().is_some_and(|made| {
-                let kind = [SdpType::Offer, SdpType::Answer, SdpType::Pranswer][usize::from(value % 3)];
+                let kind =
+                    [SdpType::Offer, SdpType::Answer, SdpType::Pranswer][usize::from(value % 3)];
                 let mut sdp = made.sdp.clone();
                 if value > 127 {
                     let lines: Vec<&str> = sdp.split_inclusive('\n').collect();
                     let left_out = usize::from(value) % lines.len();
-                    sdp = [&lines[..left_out], &lines[left_out + 1..]].concat().concat();
+                    sdp = [&lines[..left_out], &lines[left_out + 1..]]
+                        .concat()
+                        .concat();
                 }
-                negotiation.set_remote(&SessionDescription { kind, sdp }).is_err()
+                negotiation
+                    .set_remote(&SessionDescription { kind, sdp })
+                    .is_err()
             }),
             8 => {
                 let candidate = IceCandidate {
                     candidate: "candidate:1 1 udp 1 192.0.2.1 1 typ host".into(),
                     sdp_mid: (value & 1 == 0).then(|| (value >> 4).to_string()),
                     sdp_m_line_index: Some(u16::from(value >> 4)),
-                    username_fragment: (value & 2 == 0).then(|| format!("{other}{:03}", value >> 6)),
+                    username_fragment: (value & 2 == 0)
+                        .then(|| format!("{other}{:03}", value >> 6)),
                 };
                 negotiation.add_candidate(&candidate).is_err()
             }
             _ => {
                 let shown = negotiation.local_description(&[], value & 1 == 0);
-                assert!(shown.is_none_or(|shown| peerloom::sdp::Description::parse(&shown.sdp).is_ok()));
+                assert!(
+                    shown.is_none_or(|shown| peerloom::sdp::Description::parse(&shown.sdp).is_ok())
+                );
                 false
             }
         };

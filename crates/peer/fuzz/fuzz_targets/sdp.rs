@@ -14,7 +14,10 @@ fuzz_target!(|text: &str| {
     if let Ok(description) = Description::parse(text) {
         let written = description.to_string();
         assert_eq!(Description::parse(&written).as_ref(), Ok(&description));
-        assert_eq!(Description::parse(&written).map(|again| again.to_string()), Ok(written));
+        assert_eq!(
+            Description::parse(&written).map(|again| again.to_string()),
+            Ok(written)
+        );
     }
 
     let fingerprint = Fingerprint::of(b"certificate", HashAlgorithm::Sha256);
@@ -26,8 +29,12 @@ fuzz_target!(|text: &str| {
         return;
     }
     let credentials = Credentials::new("ourufrag", "ourpasswordourpassword").expect("valid");
-    let answer = negotiation.create_answer(&credentials).expect("an offer that was taken");
-    let _ = negotiation.set_local(&answer).expect("the answer just made");
+    let answer = negotiation
+        .create_answer(&credentials)
+        .expect("an offer that was taken");
+    let _ = negotiation
+        .set_local(&answer)
+        .expect("the answer just made");
     assert!(Description::parse(&answer.sdp).is_ok());
     // What is in effect is a base for the same offer.
     let _ = negotiation.set_remote(&offer);
