@@ -205,18 +205,17 @@ impl<P: AsRef<[u8]>> JitterBuffer<P> {
             return Buffered::Duplicate;
         }
         let capacity = self.slots.len() as u64;
-        if number - self.head >= capacity {
-            let head = number + 1 - capacity;
-            if self.head < self.end {
-                self.forced = self.forced.max(head);
-                return Buffered::Full(packet);
-            }
+        let head = (number + 1).saturating_sub(capacity);
+        let is_heavy = self.bytes + size > self.max_bytes;
+        if self.head < self.end && (is_heavy || head > self.head) {
+            // One round of polling has to be enough: for bytes, everything goes.
+            let forced = if is_heavy { self.end } else { head };
+            self.forced = self.forced.max(forced);
+            return Buffered::Full(packet);
+        }
+        if head > self.head {
             self.skipped += head - self.head;
             (self.head, self.scan, self.end) = (head, head, head);
-        }
-        if self.bytes + size > self.max_bytes {
-            self.forced = self.end;
-            return Buffered::Full(packet);
         }
         if origin == PacketOrigin::Direct {
             self.estimator.observe(now, packet.timestamp);

@@ -120,3 +120,25 @@ fn bounded() {
     let result = buffer.insert(start, large, PacketOrigin::Direct);
     assert!(matches!(result, Buffered::TooLarge));
 }
+
+/// A packet that is both too far ahead and too large has room after one round of polling. (Found
+/// by fuzzing.)
+#[test]
+fn too_far_and_too_large() {
+    let start = base();
+    let limits = Limits {
+        assembler_packets: 64,
+        assembler_bytes: 250,
+        ..Limits::default()
+    };
+    let mut buffer = JitterBuffer::new(JitterConfig::OPUS, &limits);
+    assert!(insert(&mut buffer, start, 0, 0));
+    assert!(insert(&mut buffer, start, 60, 0));
+    let result = buffer.insert(start, packet(64, 0), PacketOrigin::Direct);
+    let Buffered::Full(packet) = result else {
+        panic!("{result:?}");
+    };
+    assert_eq!(release(&mut buffer, start), [0, -59, 60]);
+    let result = buffer.insert(start, packet, PacketOrigin::Direct);
+    assert!(matches!(result, Buffered::Stored));
+}
