@@ -81,6 +81,8 @@ pub(crate) struct Driver {
     pub(super) unqueued: Vec<(Arc<Channel>, usize)>,
     pub(super) events: Vec<super::session_event::ChannelEvent>,
 
+    /// When the last batch was planned, while the memory for batches is there.
+    pub(super) last_batch: Option<Instant>,
     /// Since the last turn: messages were handed to the application, in so many packets.
     pub(super) delivered: bool,
     pub(super) packets_ingested: usize,
@@ -154,6 +156,7 @@ impl Driver {
             scratch: Vec::new(),
             unqueued: Vec::new(),
             events: Vec::new(),
+            last_batch: None,
             delivered: false,
             packets_ingested: 0,
             yielded: false,
@@ -274,11 +277,35 @@ impl Driver {
             self.handle_ice_events(now)?;
         }
         self.dtls.handle_timeout(now);
+        self.trim(now);
         self.with_session(|session| {
             if session.poll_timeout().is_some_and(|at| at <= now) {
                 session.handle_timeout(now);
             }
         })
+    }
+
+    /// Gives the memory of batches and bursts back once the connection is quiet. The checks of ICE
+    /// bring us here every few seconds.
+    fn trim(&mut self, now: Instant) {
+        if self
+            .last_batch
+            .is_none_or(|at| now.saturating_duration_since(at) < QUIET)
+        {
+            return;
+        }
+        self.last_batch = None;
+        while let Ok(buffer) = self.returned.try_recv() {
+            self.free.push(buffer);
+        }
+        self.free.fill_with(BatchBuffer::default);
+        self.batch = PacketBatch::new();
+        self.packets = Vec::new();
+        self.burst = VecDeque::new();
+        self.scratch = Vec::new();
+        self.unqueued = Vec::new();
+        self.events = Vec::new();
+        self.pending.shrink_to_fit();
     }
 
     /// Runs `f` on the session and passes on what came of it.
@@ -447,6 +474,9 @@ impl std::fmt::Debug for Driver {
         f.debug_struct("Driver").finish_non_exhaustive()
     }
 }
+
+/// Without a batch for so long, a connection is quiet.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// Packets of a message that came alone.
 const ALONE: usize = 2;

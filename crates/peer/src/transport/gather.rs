@@ -29,6 +29,7 @@ impl Driver {
             };
             let planned = self.plan(now)?;
             if planned > 0 {
+                self.last_batch = Some(now);
                 buffer.encode(&self.batch);
                 self.batch.clear();
                 // There is a place in the lane for every buffer; refused, the writer is gone, and
