@@ -5,6 +5,7 @@
 //! allocate nothing in steady state.
 
 mod allocation;
+mod bandwidth;
 mod history;
 mod pacer;
 mod packetizer;
@@ -12,6 +13,7 @@ mod report;
 mod transport;
 
 pub use allocation::{StreamDemand, allocate};
+pub use bandwidth::{BandwidthEstimator, EstimatorConfig};
 pub use history::{HistoryConfig, HistoryStats, Refusal, RetransmissionHistory};
 pub use pacer::{Paced, Pacer, PacerConfig, PacerFull, Priority};
 pub use packetizer::{StreamConfig, StreamPacketizer};
