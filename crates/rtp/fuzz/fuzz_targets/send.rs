@@ -8,7 +8,8 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use peerloom_rtp::rtcp::{Compound, RtcpPacket};
 use peerloom_rtp::send::{
-    HistoryConfig, Pacer, PacerConfig, Priority, RetransmissionHistory, TransportHistory,
+    BandwidthEstimator, EstimatorConfig, HistoryConfig, Pacer, PacerConfig, Priority,
+    RetransmissionHistory, TransportHistory,
 };
 use peerloom_rtp::{Limits, SequenceNumber};
 
@@ -38,6 +39,7 @@ fuzz_target!(|input: (u16, Vec<Call>)| {
         },
         1_000_000,
     );
+    let mut estimator = BandwidthEstimator::new(EstimatorConfig::default());
     let mut transport = TransportHistory::new(32, SequenceNumber(base));
     let mut sequence = SequenceNumber(base);
     let mut now = Instant::now();
@@ -76,7 +78,12 @@ fuzz_target!(|input: (u16, Vec<Call>)| {
                             }
                         }
                         RtcpPacket::TransportFeedback(feedback) => {
-                            transport.on_feedback(&feedback, |fate| assert!(fate.sent <= now));
+                            transport.on_feedback(&feedback, |fate| {
+                                assert!(fate.sent <= now);
+                                estimator.on_packet(&fate);
+                            });
+                            let estimate = estimator.on_feedback(now);
+                            assert!((30_000..=50_000_000).contains(&estimate));
                         }
                         _ => {}
                     }
