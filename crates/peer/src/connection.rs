@@ -6,8 +6,9 @@ use peerloom_datachannel::ChannelOptions;
 use peerloom_ice::Credentials;
 use tokio::sync::{oneshot, watch};
 
+use crate::channel::Channel;
 use crate::config::{Config, PeerConnectionBuilder};
-use crate::data_channel::{Channel, DataChannel, DataChannelOptions};
+use crate::data_channel::{DataChannel, DataChannelOptions};
 use crate::error::{Error, Reason};
 use crate::event::{ConnectionState, Event, IceConnectionState, IceGatheringState, Queued};
 use crate::jsep::{Applied, CandidateUse, Negotiation, SignalingState};

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::data_channel::{Channel, DataChannel};
+use crate::channel::Channel;
+use crate::data_channel::DataChannel;
 use crate::jsep::SignalingState;
 use crate::signaling::IceCandidate;
 

@@ -44,6 +44,7 @@
 //! # Ok(()) }
 //! ```
 
+mod channel;
 mod config;
 mod connection;
 mod data_channel;

@@ -26,7 +26,7 @@ use super::inbox::Received;
 use super::lock::Purpose;
 use super::shared::{Outgoing, Shared};
 use super::writer::{Bulk, Control};
-use crate::data_channel::Channel;
+use crate::channel::Channel;
 use crate::error::Reason;
 use crate::event::{ConnectionState, IceConnectionState};
 use crate::stats::{Stats, count};

@@ -14,7 +14,7 @@ use super::driver::Driver;
 use super::lock::Purpose;
 use super::shared::{Guarded, Outgoing};
 use super::writer::Bulk;
-use crate::data_channel::{Channel, wire_len};
+use crate::channel::{Channel, wire_len};
 use crate::error::Reason;
 
 impl Driver {

@@ -7,7 +7,8 @@ use peerloom_datachannel::{ChannelCloseReason, CloseReason, MessageKind, Session
 use super::driver::Driver;
 use super::inbox::Received;
 use super::shared::{Guarded, Shared};
-use crate::data_channel::{Channel, DataChannelOptions};
+use crate::channel::Channel;
+use crate::data_channel::DataChannelOptions;
 use crate::error::Reason;
 use crate::event::Queued;
 use crate::message::Message;

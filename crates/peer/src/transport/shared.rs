@@ -14,8 +14,8 @@ use super::driver::Command;
 use super::lock::SessionLock;
 use super::path::CurrentPath;
 use super::wake::Wake;
+use crate::channel::Channel;
 use crate::config::Config;
-use crate::data_channel::Channel;
 use crate::error::{Error, Reason};
 use crate::event::{
     ConnectionState, Event, EventQueue, IceConnectionState, IceGatheringState, Queued,
