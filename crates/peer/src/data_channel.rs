@@ -161,7 +161,7 @@ impl DataChannel {
     ///
     /// # Errors
     /// [`Error::Closed`] when the connection ends first. A channel that closes before it opened
-    /// answers the same with [`Reason::Local`] or [`Reason::Remote`]. Cancel-safe.
+    /// answers the same with [`Reason::Local`](crate::Reason) or [`Reason::Remote`](crate::Reason). Cancel-safe.
     pub async fn opened(&self) -> Result<(), Error> {
         loop {
             let changed = self.channel.changed.notified();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[cfg(feature = "lock-stats")]
 use std::time::Duration;
 
-use peerloom_dtls::{Drops as DtlsDrops, Role as DtlsRole, SrtpProfile};
+use peerloom_dtls::{Drops as DtlsDrops, Role as DtlsRole, SrtpProfile, Usage as DtlsUsage};
 
 use crate::event::ConnectionState;
 
@@ -106,6 +106,9 @@ pub struct SocketStats {
     pub max_gso_segments: usize,
     /// Equal segments that one buffer can receive (GRO); 1 without offload.
     pub gro_segments: usize,
+    /// Datagrams that the kernel dropped because the receive buffer was full; `None` where the
+    /// system does not tell.
+    pub kernel_drops: Option<u64>,
 }
 
 /// The DTLS association.
@@ -122,6 +125,8 @@ pub struct DtlsStats {
     pub remote_certificate: Option<Vec<u8>>,
     /// Records that were ignored, by reason.
     pub drops: DtlsDrops,
+    /// How much the other end's key was used, against the limits of AES-GCM.
+    pub received: DtlsUsage,
 }
 
 /// One data channel.

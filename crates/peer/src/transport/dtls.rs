@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use peerloom_dtls::{
     Certificate, Config, Connected, EarlyFlight, Fingerprint, Handshake, KeyLog, Opened, Opener,
-    Role, records,
+    Role, Usage, records,
 };
 use peerloom_ice::LocalId;
 use peerloom_sctp::Packet;
@@ -77,7 +77,12 @@ impl DtlsTransport {
             State::Handshaking(handshake) => Some(handshake.drops()),
             State::Established(opener) => Some(opener.drops()),
         };
+        let received = match &self.state {
+            State::Established(opener) => opener.usage(),
+            State::Waiting(_) | State::Handshaking(_) => Usage::default(),
+        };
         DtlsStats {
+            received,
             drops: drops.cloned().unwrap_or_default(),
             ..self.stats.clone()
         }

@@ -2,7 +2,7 @@
 //! or the network card refuses.
 
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
@@ -75,6 +75,7 @@ impl UdpSocket {
             local_address: self.local,
             send_buffer: self.send_buffer,
             receive_buffer: self.receive_buffer,
+            kernel_drops: kernel_drops(self.local),
             max_gso_segments: self.max_segments(),
             gro_segments: if PORTABLE {
                 1
@@ -204,6 +205,28 @@ impl UdpSocket {
     }
 }
 
+/// What the kernel has dropped at this process's socket bound to `local`, as Linux tells it.
+fn kernel_drops(local: SocketAddr) -> Option<u64> {
+    let (table, address) = match local.ip() {
+        IpAddr::V4(ip) => ("udp", format!("{:08X}", u32::from_ne_bytes(ip.octets()))),
+        IpAddr::V6(ip) => {
+            let words = ip.octets();
+            let words = words
+                .as_chunks()
+                .0
+                .iter()
+                .map(|word| u32::from_ne_bytes(*word));
+            ("udp6", words.map(|word| format!("{word:08X}")).collect())
+        }
+    };
+    let wanted = format!("{address}:{:04X}", local.port());
+    let sockets = std::fs::read_to_string(format!("/proc/self/net/{table}")).ok()?;
+    let line = sockets
+        .lines()
+        .find(|line| line.split_whitespace().nth(1) == Some(&wanted))?;
+    line.split_whitespace().last()?.parse().ok()
+}
+
 /// Built with `--cfg peerloom_no_offload`: one datagram a system call both ways, as on a system
 /// without offloads, so that this path is tested where they exist.
 const PORTABLE: bool = cfg!(peerloom_no_offload);
@@ -259,6 +282,23 @@ mod tests {
             }
         );
         assert_eq!(receive(&b, 1).await, [b"still there"]);
+    }
+
+    /// Overruns have to show: a figure that stays zero would hide them.
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn the_kernels_drops_are_reported() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(b) = UdpSocket::bind(address.parse().unwrap(), 1) else {
+                continue;
+            };
+            let a = UdpSocket::bind(address.parse().unwrap(), 0).unwrap();
+            assert_eq!(b.stats().kernel_drops, Some(0), "{address}");
+            for _ in 0..100 {
+                a.send(b.local(), &[0; 1000], 1000).await;
+            }
+            assert!(b.stats().kernel_drops > Some(0), "{address}");
+        }
     }
 
     #[tokio::test]

@@ -62,6 +62,7 @@ impl Writer {
     /// Runs until the driver has dropped both lanes and everything in them is sent.
     pub(crate) async fn run(mut self) {
         let mut sealer: Option<Box<Sealer>> = None;
+        let mut warned = false;
         loop {
             tokio::select! {
                 biased;
@@ -73,7 +74,14 @@ impl Writer {
                     Control::Keys(keys) => sealer = Some(keys),
                 },
                 Some(bulk) = self.bulk.recv() => match bulk {
-                    Bulk::Batch(batch) => self.send_batch(sealer.as_deref_mut(), batch).await,
+                    Bulk::Batch(batch) => {
+                        self.send_batch(sealer.as_deref_mut(), batch).await;
+                        // DTLS 1.2 cannot change its keys; stopping is for the application.
+                        if !warned && sealer.as_ref().is_some_and(|s| s.usage().is_over()) {
+                            warned = true;
+                            tracing::warn!("more data under one key than AES-GCM's limits advise");
+                        }
+                    }
                     Bulk::CloseNotify => self.send_close_notify(sealer.as_deref_mut()).await,
                 },
                 else => return,
