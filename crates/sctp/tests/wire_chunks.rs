@@ -483,3 +483,26 @@ fn ordinary_packets_do_not_allocate() {
         size_of::<Packet<'_>>()
     );
 }
+
+/// Found by fuzzing: eleven chunks, of which the last stops the decoding, and a rest that let the
+/// limit of chunks depend on what is left out. What decodes has to decode again when encoded.
+#[test]
+fn what_follows_a_stop_does_not_count() {
+    let mut datagram = vec![0, 1, 254, 252, 0, 225, 204, 128, 0, 0, 0, 0];
+    for kind in [157, 157, 248, 248, 157, 248, 9, 137, 193, 157, 65, 9] {
+        datagram.extend([kind, 0, 0, 4]);
+    }
+    datagram.extend([9, 254, 0, 9, 254, 0]);
+    if let Ok(packet) = Packet::decode_with(&datagram, Checksum::Zero) {
+        let mut encoded = vec![0; packet.encoded_len()];
+        packet.encode(&mut encoded);
+        assert!(Packet::decode(&encoded).is_ok());
+    }
+    // Within the limit, the same again.
+    datagram.drain(12..12 + 3 * 4);
+    let packet = Packet::decode_with(&datagram, Checksum::Zero).expect("eight chunks");
+    assert_eq!(packet.chunks.len(), 8);
+    let mut encoded = vec![0; packet.encoded_len()];
+    packet.encode(&mut encoded);
+    assert_eq!(Packet::decode(&encoded).expect("the same").chunks.len(), 8);
+}

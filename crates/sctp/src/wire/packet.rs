@@ -75,11 +75,13 @@ impl<'a> Packet<'a> {
         {
             return Err(DecodeError::Checksum);
         }
-        let max_chunks = 8 + datagram.len() / SMALLEST_DATA;
         let mut chunks = SmallVec::new();
         let mut alone = None;
         while !rest.is_empty() {
-            if chunks.len() == max_chunks {
+            // By what was read so far, not by the datagram: what follows a chunk that stops the
+            // decoding does not count.
+            let read = datagram.len() - rest.len();
+            if chunks.len() >= 8 + read / SMALLEST_DATA {
                 return Err(DecodeError::TooMany);
             }
             let chunk = Chunk::decode(&mut rest)?;
