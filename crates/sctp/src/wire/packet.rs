@@ -77,14 +77,15 @@ impl<'a> Packet<'a> {
         }
         let mut chunks = SmallVec::new();
         let mut alone = None;
+        let mut small = 0;
         while !rest.is_empty() {
-            // By what was read so far, not by the datagram: what follows a chunk that stops the
-            // decoding does not count.
-            let read = datagram.len() - rest.len();
-            if chunks.len() >= 8 + read / SMALLEST_DATA {
+            let chunk = Chunk::decode(&mut rest)?;
+            // By what the chunk is worth, not by the datagram's length: bytes that are left out do
+            // not make room for more.
+            small += usize::from(chunk.encoded_len() < SMALLEST_DATA);
+            if small > MAX_SMALL {
                 return Err(DecodeError::TooMany);
             }
-            let chunk = Chunk::decode(&mut rest)?;
             alone = alone.or(chunk.alone());
             let stops = matches!(&chunk, Chunk::Unknown(unknown) if unknown.action().stops());
             if chunks.len() == chunks.inline_size() {
@@ -172,3 +173,6 @@ fn crc(header: &[u8; HEADER_LEN], chunk_header: &[u8; TLV_HEADER], behind: &[u8]
 /// A DATA chunk of one byte. Honest packets hold at most so many chunks, and a few control chunks
 /// before them.
 const SMALLEST_DATA: usize = 20;
+
+/// Chunks shorter than any DATA chunk in one packet; an honest peer sends two or three.
+const MAX_SMALL: usize = 8;
