@@ -85,6 +85,10 @@ serial_number! {
     Mid(u32)
 }
 serial_number! {
+    /// Fragment sequence number of an I-DATA chunk within its message (RFC 8260 §2.1).
+    Fsn(u32)
+}
+serial_number! {
     /// Request or response sequence number of a RE-CONFIG parameter (RFC 6525 §4).
     ReconfigSeq(u32)
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use peerloom_sctp::wire::{Chunk, HEADER_LEN, Packet, Param};
 
 const CHROMIUM: &[u8] = include_bytes!("data/chromium-156-sctp-plain.pcap");
+const FIREFOX_I_DATA: &[u8] = include_bytes!("data/firefox-153-idata-sctp-plain.pcap");
+const CHROMIUM_I_DATA: &[u8] = include_bytes!("data/chromium-156-idata-sctp-plain.pcap");
 const USRSCTP: &[u8] = include_bytes!("data/firefox-153-usrsctp-sctp-plain.pcap");
 
 /// The packets of a pcap file in little-endian order.
@@ -43,6 +45,8 @@ fn name(chunk: &Chunk<'_>) -> &'static str {
         Chunk::Reconfig(_) => "RE-CONFIG",
         Chunk::Pad(_) => "PAD",
         Chunk::ForwardTsn(_) => "FORWARD-TSN",
+        Chunk::IData(_) => "I-DATA",
+        Chunk::IForwardTsn(_) => "I-FORWARD-TSN",
         Chunk::Unknown(_) => "unknown",
     }
 }
@@ -97,6 +101,38 @@ fn firefox_with_usrsctp() {
     assert_eq!(check(USRSCTP), BTreeMap::from(expected));
 }
 
+#[test]
+fn interleaved_by_firefox() {
+    let expected = [
+        ("ABORT", 1),
+        ("COOKIE-ACK", 2),
+        ("COOKIE-ECHO", 2),
+        ("I-DATA", 335),
+        ("I-FORWARD-TSN", 43),
+        ("INIT", 2),
+        ("INIT-ACK", 2),
+        ("RE-CONFIG", 15),
+        ("SACK", 259),
+    ];
+    assert_eq!(check(FIREFOX_I_DATA), BTreeMap::from(expected));
+}
+
+#[test]
+fn interleaved_by_chromium_and_firefox() {
+    let expected = [
+        ("ABORT", 1),
+        ("COOKIE-ACK", 2),
+        ("COOKIE-ECHO", 2),
+        ("I-DATA", 330),
+        ("I-FORWARD-TSN", 34),
+        ("INIT", 2),
+        ("INIT-ACK", 2),
+        ("RE-CONFIG", 12),
+        ("SACK", 249),
+    ];
+    assert_eq!(check(CHROMIUM_I_DATA), BTreeMap::from(expected));
+}
+
 /// What Chromium offers decides what we may use: partial reliability and stream reset.
 #[test]
 fn the_init_of_chromium() {
@@ -123,7 +159,8 @@ fn the_init_of_chromium() {
 /// checksum is made right, so that the cut itself is judged.
 #[test]
 fn every_packet_cut_anywhere() {
-    for bytes in packets(CHROMIUM).into_iter().chain(packets(USRSCTP)) {
+    let captures = [CHROMIUM, USRSCTP, FIREFOX_I_DATA];
+    for bytes in captures.into_iter().flat_map(packets) {
         let whole = Packet::decode(bytes).unwrap();
         // Long payloads have nothing more to tell.
         let step = if bytes.len() > 300 { 7 } else { 1 };

@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
-use peerloom_sctp::serial::ReconfigSeq;
+use peerloom_sctp::serial::{Fsn, Mid, ReconfigSeq};
 use peerloom_sctp::wire::{
     Abort, Cause, Checksum, Chunk, CookieEcho, Data, DataFlags, DecodeError, ErrorChunk,
-    ForwardTsn, GapBlock, Heartbeat, Init, Packet, Param, Reconfig, ReconfigParam, ReconfigResult,
-    Sack, Shutdown, ShutdownComplete, SkippedStream, UnknownAction, UnknownChunk, UnknownParam,
-    ZERO_CHECKSUM_DTLS,
+    ForwardTsn, GapBlock, Heartbeat, IData, IForwardTsn, Init, Packet, Param, Reconfig,
+    ReconfigParam, ReconfigResult, Sack, Shutdown, ShutdownComplete, SkippedMessage, SkippedStream,
+    UnknownAction, UnknownChunk, UnknownParam, ZERO_CHECKSUM_DTLS,
 };
 use peerloom_sctp::{Ppid, Ssn, StreamId, Tsn};
 
@@ -244,6 +244,45 @@ fn samples() -> Vec<(Chunk<'static>, Vec<u8>)> {
                     .into(),
             }),
             hex("c0 00 000c 00000020 0001 0002"),
+        ),
+        (
+            // RFC 8260 §2.1: the first fragment has the PPID where the others have the FSN.
+            Chunk::IData(IData {
+                tsn: Tsn(0x0a0b_0c0d),
+                stream: StreamId(0x0102),
+                mid: Mid(0x0304_0506),
+                ppid: Ppid(0x33),
+                fsn: Fsn(0),
+                flags: DataFlags::BEGIN.with(DataFlags::IMMEDIATE),
+                payload: b"abcde",
+            }),
+            hex("40 0a 0019 0a0b0c0d 0102 0000 03040506 00000033 6162636465 000000"),
+        ),
+        (
+            Chunk::IData(IData {
+                tsn: Tsn(0x0a0b_0c0e),
+                stream: StreamId(0x0102),
+                mid: Mid(0x0304_0506),
+                ppid: Ppid(0),
+                fsn: Fsn(0x0708_090a),
+                flags: DataFlags::END.with(DataFlags::UNORDERED),
+                payload: b"abcd",
+            }),
+            hex("40 05 0018 0a0b0c0e 0102 0000 03040506 0708090a 61626364"),
+        ),
+        (
+            Chunk::IForwardTsn(IForwardTsn {
+                new_cumulative_tsn: Tsn(0x20),
+                skipped: [(1, false, 2), (1, true, 0x0304_0506)].map(|(stream, unordered, mid)| {
+                    SkippedMessage {
+                        stream: StreamId(stream),
+                        unordered,
+                        mid: Mid(mid),
+                    }
+                })[..]
+                    .into(),
+            }),
+            hex("c2 00 0018 00000020 0001 0000 00000002 0001 0001 03040506"),
         ),
         (
             Chunk::Unknown(UnknownChunk {

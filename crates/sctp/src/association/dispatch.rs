@@ -51,6 +51,8 @@ impl Association {
             | Chunk::Reconfig(_)
             | Chunk::Pad(_)
             | Chunk::ForwardTsn(_)
+            | Chunk::IData(_)
+            | Chunk::IForwardTsn(_)
             | Chunk::Unknown(_) => ours,
         }
     }
@@ -81,6 +83,8 @@ impl Association {
             Chunk::Reconfig(reconfig) => self.handle_reconfig(now, reconfig),
             Chunk::Pad(_) => {}
             Chunk::ForwardTsn(forward) => self.handle_forward_tsn(now, forward),
+            // Not offered yet.
+            Chunk::IData(_) | Chunk::IForwardTsn(_) => self.counters.drops.unknown_chunk += 1,
             Chunk::Unknown(unknown) => return self.handle_unknown(unknown),
         }
         !matches!(self.phase, Phase::Ended)
@@ -211,6 +215,8 @@ impl Association {
             | Chunk::Reconfig(_)
             | Chunk::Pad(_)
             | Chunk::ForwardTsn(_)
+            | Chunk::IData(_)
+            | Chunk::IForwardTsn(_)
             | Chunk::Unknown(_) => false,
         });
         if silent {

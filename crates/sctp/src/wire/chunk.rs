@@ -7,6 +7,8 @@ use super::data::{self, Data};
 use super::error::ErrorChunk;
 use super::forward_tsn::ForwardTsn;
 use super::heartbeat::Heartbeat;
+use super::i_data::{self, IData};
+use super::i_forward_tsn::IForwardTsn;
 use super::init::Init;
 use super::reconfig::Reconfig;
 use super::sack::Sack;
@@ -43,12 +45,16 @@ pub enum Chunk<'a> {
     CookieAck,
     /// 14: end of the graceful end.
     ShutdownComplete(ShutdownComplete),
+    /// 64: payload that may be interleaved (RFC 8260).
+    IData(IData<'a>),
     /// 130: stream re-configuration (RFC 6525).
     Reconfig(Reconfig<'a>),
     /// 132: padding (RFC 4820) of so many bytes behind the chunk header.
     Pad(usize),
     /// 192: abandoned data (RFC 3758).
     ForwardTsn(ForwardTsn),
+    /// 194: the same where I-DATA is used (RFC 8260).
+    IForwardTsn(IForwardTsn),
     /// Any other.
     Unknown(UnknownChunk<'a>),
 }
@@ -69,9 +75,11 @@ pub mod chunk_type {
     pub const COOKIE_ECHO: u8 = 10;
     pub const COOKIE_ACK: u8 = 11;
     pub const SHUTDOWN_COMPLETE: u8 = 14;
+    pub const I_DATA: u8 = 64;
     pub const RECONFIG: u8 = 130;
     pub const PAD: u8 = 132;
     pub const FORWARD_TSN: u8 = 192;
+    pub const I_FORWARD_TSN: u8 = 194;
 }
 
 impl<'a> Chunk<'a> {
@@ -108,9 +116,13 @@ impl<'a> Chunk<'a> {
             chunk_type::SHUTDOWN_ACK | chunk_type::COOKIE_ACK | chunk_type::SHUTDOWN_COMPLETE => {
                 return Err(wrong);
             }
+            chunk_type::I_DATA => Self::IData(IData::decode(flags, value).ok_or(i_data::LENGTH)?),
             chunk_type::RECONFIG => Self::Reconfig(Reconfig::decode(value)?),
             chunk_type::PAD => Self::Pad(value_len),
             chunk_type::FORWARD_TSN => Self::ForwardTsn(ForwardTsn::decode(value).ok_or(wrong)?),
+            chunk_type::I_FORWARD_TSN => {
+                Self::IForwardTsn(IForwardTsn::decode(value).ok_or(wrong)?)
+            }
             _ => Self::Unknown(UnknownChunk {
                 chunk_type: kind,
                 flags,
@@ -128,6 +140,7 @@ impl<'a> Chunk<'a> {
     fn value_len(&self) -> usize {
         match self {
             Self::Data(data) => data.value_len(),
+            Self::IData(data) => data.value_len(),
             Self::Init(init) | Self::InitAck(init) => init.value_len(),
             Self::Sack(sack) => sack.value_len(),
             Self::Heartbeat(heartbeat) | Self::HeartbeatAck(heartbeat) => heartbeat.value_len(),
@@ -139,6 +152,7 @@ impl<'a> Chunk<'a> {
             Self::Reconfig(reconfig) => reconfig.value_len(),
             Self::Pad(len) => *len,
             Self::ForwardTsn(forward) => forward.value_len(),
+            Self::IForwardTsn(forward) => forward.value_len(),
             Self::Unknown(unknown) => unknown.value.len(),
         }
     }
@@ -157,6 +171,7 @@ impl<'a> Chunk<'a> {
     pub(crate) fn write(&self, out: &mut Writer<'_>) {
         let (kind, flags) = match self {
             Self::Data(data) => return data.encode(out),
+            Self::IData(data) => return data.encode(out),
             Self::Init(_) => (chunk_type::INIT, 0),
             Self::InitAck(_) => (chunk_type::INIT_ACK, 0),
             Self::Sack(_) => (chunk_type::SACK, 0),
@@ -172,11 +187,16 @@ impl<'a> Chunk<'a> {
             Self::Reconfig(_) => (chunk_type::RECONFIG, 0),
             Self::Pad(_) => (chunk_type::PAD, 0),
             Self::ForwardTsn(_) => (chunk_type::FORWARD_TSN, 0),
+            Self::IForwardTsn(_) => (chunk_type::I_FORWARD_TSN, 0),
             Self::Unknown(unknown) => (unknown.chunk_type, unknown.flags),
         };
         out.chunk(kind, flags, self.value_len());
         match self {
-            Self::Data(_) | Self::ShutdownAck | Self::CookieAck | Self::ShutdownComplete(_) => {}
+            Self::Data(_)
+            | Self::IData(_)
+            | Self::ShutdownAck
+            | Self::CookieAck
+            | Self::ShutdownComplete(_) => {}
             Self::Init(init) | Self::InitAck(init) => init.encode_value(out),
             Self::Sack(sack) => sack.encode_value(out),
             Self::Heartbeat(heartbeat) | Self::HeartbeatAck(heartbeat) => {
@@ -189,17 +209,18 @@ impl<'a> Chunk<'a> {
             Self::Reconfig(reconfig) => reconfig.encode_value(out),
             Self::Pad(len) => out.zeros(*len),
             Self::ForwardTsn(forward) => forward.encode_value(out),
+            Self::IForwardTsn(forward) => forward.encode_value(out),
             Self::Unknown(unknown) => out.slice(&unknown.value),
         }
         out.pad();
     }
 
-    /// The same without borrowing from a datagram; `None` for DATA, which is never kept as a
-    /// chunk (its payload belongs to a message).
+    /// The same without borrowing from a datagram; `None` for DATA and I-DATA, which are never
+    /// kept as chunks (their payload belongs to a message).
     #[must_use]
     pub fn into_owned(self) -> Option<Chunk<'static>> {
         Some(match self {
-            Self::Data(_) => return None,
+            Self::Data(_) | Self::IData(_) => return None,
             Self::Init(init) => Chunk::Init(init.into_owned()),
             Self::InitAck(init) => Chunk::InitAck(init.into_owned()),
             Self::Sack(sack) => Chunk::Sack(sack),
@@ -215,6 +236,7 @@ impl<'a> Chunk<'a> {
             Self::Reconfig(reconfig) => Chunk::Reconfig(reconfig.into_owned()),
             Self::Pad(len) => Chunk::Pad(len),
             Self::ForwardTsn(forward) => Chunk::ForwardTsn(forward),
+            Self::IForwardTsn(forward) => Chunk::IForwardTsn(forward),
             Self::Unknown(unknown) => Chunk::Unknown(unknown.into_owned()),
         })
     }

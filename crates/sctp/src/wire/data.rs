@@ -77,7 +77,10 @@ impl DataFlags {
         self.contains(Self::IMMEDIATE)
     }
 
-    const KNOWN: u8 = 0x0f;
+    /// RFC 9260 §3.3.1: reserved bits are ignored on receipt.
+    pub(super) const fn from_wire(flags: u8) -> Self {
+        Self(flags & 0x0f)
+    }
 }
 
 /// Bytes of a DATA chunk before its user data.
@@ -92,8 +95,7 @@ impl<'a> Data<'a> {
             stream: StreamId(value.u16()?),
             ssn: Ssn(value.u16()?),
             ppid: Ppid(value.u32()?),
-            // §3.3.1: reserved bits are ignored on receipt.
-            flags: DataFlags(flags & DataFlags::KNOWN),
+            flags: DataFlags::from_wire(flags),
             payload: value.rest(),
         })
     }
