@@ -48,7 +48,7 @@ pub struct Config {
     /// How long a State Cookie is good for (Valid.Cookie.Life).
     pub cookie_lifetime: Duration,
     /// Which congestion controller runs.
-    pub congestion: Congestion,
+    pub congestion_control: CongestionControl,
     /// Offer and use partial reliability (RFC 3758).
     pub partial_reliability: bool,
     /// Offer and use stream reconfiguration (RFC 6525).
@@ -62,7 +62,7 @@ pub struct Config {
 /// The congestion controllers that can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Congestion {
+pub enum CongestionControl {
     /// RFC 9260 §7.2, counting bytes.
     #[default]
     NewReno,
@@ -90,7 +90,7 @@ impl Default for Config {
             max_retransmits: 10,
             never_fail: false,
             cookie_lifetime: Duration::from_secs(60),
-            congestion: Congestion::NewReno,
+            congestion_control: CongestionControl::NewReno,
             partial_reliability: true,
             stream_reset: true,
             zero_checksum: false,

@@ -93,7 +93,7 @@ pub mod wire;
 
 pub use association::{Association, Budget, OutgoingMessage, Reliability, State};
 pub use batch::PacketBatch;
-pub use config::{Config, Congestion};
+pub use config::{Config, CongestionControl};
 pub use error::{AbortCause, CloseReason, ResetError, SendError};
 pub use event::{Event, ReceivedMessage, ResetResult};
 pub use limits::Limits;

@@ -7,7 +7,7 @@ use crate::serial::Tsn;
 use crate::wire::{DataFlags, HEADER_LEN};
 
 use super::Sender;
-use super::congestion::CongestionControl;
+use super::congestion::Controller;
 use super::outstanding::{DATA_HEADER, Loss, Moment, data_chunk_len};
 use super::queue::{Limit, Message};
 
@@ -37,13 +37,14 @@ impl Sender {
         let moment = self.moment(now);
         self.expire_queued(moment);
         let before = batch.open_len();
+        let idle = self.outstanding.is_empty();
         let probing = self.recovery.probe.pending;
         let mut stop = self.fill_lost(moment, batch);
         if stop == Stop::Drained {
             stop = self.fill_new(moment, batch);
         }
         if batch.open_len() > before {
-            self.update_peak();
+            self.note_sent(moment, idle);
         }
         if probing && batch.open_len() == before && self.newest_waits_for_room(batch) {
             return;

@@ -27,7 +27,7 @@ use crate::stats::Retransmits;
 use crate::timer::{Timer, earlier};
 use crate::wire::HEADER_LEN;
 
-use congestion::{CongestionControl, Controller};
+use congestion::{Congestion, Controller};
 use outstanding::{Loss, Moment, Outstanding};
 use partial::Partial;
 use queue::{Limit, SendQueue};
@@ -43,7 +43,7 @@ pub(crate) struct Sender {
     queue: SendQueue,
     outstanding: Outstanding,
     pub(crate) rtt: RttEstimator,
-    congestion: Controller,
+    congestion: Congestion,
     recovery: Recovery,
     partial: Partial,
     /// T3-rtx, running while something is outstanding.
@@ -52,6 +52,8 @@ pub(crate) struct Sender {
     advertised: usize,
     /// The most that was in flight since the window was last full, and until when that counts.
     peak: Peak,
+    /// When data was last put into a packet.
+    last_sent: Moment,
     /// The peer was heard since T3-rtx was started.
     heard: bool,
     packet_size: usize,
@@ -109,7 +111,10 @@ impl Sender {
             queue: SendQueue::new(),
             outstanding: Outstanding::new(first_tsn),
             rtt: RttEstimator::new(config.rto_initial, config.rto_min, config.rto_max),
-            congestion: Controller::new(config.congestion, data_room(config.max_packet_size)),
+            congestion: Congestion::new(
+                config.congestion_control,
+                data_room(config.max_packet_size),
+            ),
             recovery: Recovery::new(),
             partial: Partial::new(first_tsn),
             t3: None,
@@ -118,6 +123,7 @@ impl Sender {
                 bytes: 0,
                 until: first_tsn.previous(),
             },
+            last_sent: Moment(0),
             heard: false,
             packet_size: config.max_packet_size,
             padding: false,
@@ -166,7 +172,7 @@ impl Sender {
     pub(crate) fn restart(&mut self, config: &Config, first_tsn: Tsn) {
         self.discard_all();
         self.outstanding = Outstanding::new(first_tsn);
-        self.congestion = Controller::new(config.congestion, data_room(self.packet_size));
+        self.congestion = Congestion::new(config.congestion_control, data_room(self.packet_size));
         self.recovery = Recovery::new();
         self.peak = Peak {
             bytes: 0,
@@ -303,7 +309,7 @@ impl Sender {
         // Further expirations in a row say nothing new about the capacity of the path, and a
         // closed window says nothing about it at all.
         if first && !probing {
-            self.congestion.on_timeout();
+            self.congestion.on_timeout(self.moment(now));
         }
         self.recovery.on_timeout();
         self.outstanding.lose_all();
@@ -409,7 +415,19 @@ impl Sender {
         }
     }
 
-    /// Something was sent.
+    /// Something was sent; before, nothing was outstanding if `idle`. A window that nothing vouches
+    /// for any more shrinks with each RTO of silence (§7.2.1).
+    fn note_sent(&mut self, now: Moment, idle: bool) {
+        let last = std::mem::replace(&mut self.last_sent, now);
+        let silence = now.0.saturating_sub(last.0);
+        if idle && silence >= nanos(self.rtt.rto()) {
+            let rtos = silence / nanos(self.rtt.rto()).max(1);
+            self.congestion
+                .on_idle(u32::try_from(rtos).unwrap_or(u32::MAX));
+        }
+        self.update_peak();
+    }
+
     fn update_peak(&mut self) {
         let bytes = self.outstanding.flight_bytes();
         let over = self.outstanding.base().is_newer_than(self.peak.until);

@@ -9,7 +9,7 @@ use crate::serial::Tsn;
 use crate::wire::{GapBlock, Sack};
 
 use super::Sender;
-use super::congestion::{Acked, CongestionControl};
+use super::congestion::{Acked, Controller};
 use super::outstanding::{ChunkState, Entry, Loss, Moment};
 
 /// What became of a SACK.
@@ -53,7 +53,7 @@ impl Sender {
         }
 
         let moment = self.moment(now);
-        let in_flight = self.outstanding.flight_bytes().max(self.peak.bytes);
+        let peak = self.outstanding.flight_bytes().max(self.peak.bytes);
         let in_recovery = self.recovery.in_recovery();
         self.heard = true;
         self.advertised = sack.a_rwnd as usize;
@@ -64,7 +64,7 @@ impl Sender {
         self.acknowledge_gaps(moment, sack, &mut newly);
         self.on_duplicates(&sack.duplicates);
         if advance > 0 {
-            self.on_cumulative(sack.cumulative_tsn);
+            self.on_cumulative(moment, sack.cumulative_tsn);
         }
         // Karn's rule (§6.3.1 C5), for the whole SACK: one that a retransmission brought about tells
         // nothing about chunks that arrived long before it.
@@ -77,10 +77,11 @@ impl Sender {
         self.check_reneging();
         self.check_window_probe();
         self.detect_losses(now);
-        if newly.bytes > 0 && !in_recovery && !self.recovery.in_recovery() {
-            self.congestion.on_acked(Acked {
+        if newly.bytes > 0 {
+            self.congestion.on_acked(&Acked {
                 bytes: newly.bytes,
-                in_flight,
+                peak,
+                in_recovery: in_recovery || self.recovery.in_recovery(),
             });
         }
         self.advance();
@@ -140,11 +141,11 @@ impl Sender {
         }
     }
 
-    fn on_cumulative(&mut self, acked: Tsn) {
+    fn on_cumulative(&mut self, now: Moment, acked: Tsn) {
         self.recovery.on_cumulative(acked);
         let next = self.outstanding.next_tsn();
         if self.recovery.probe.on_cumulative(acked, next) && self.recovery.enter(next.previous()) {
-            self.congestion.on_loss();
+            self.congestion.on_loss(now);
             self.recovery.on_cumulative(acked);
         }
     }
@@ -209,7 +210,7 @@ impl Sender {
         if entry.loss != Loss::WindowProbe
             && self.recovery.enter(self.outstanding.next_tsn().previous())
         {
-            self.congestion.on_loss();
+            self.congestion.on_loss(moment);
         }
         let sendable = self
             .queue
