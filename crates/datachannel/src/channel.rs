@@ -39,6 +39,18 @@ impl Default for ChannelOptions {
     }
 }
 
+/// How one message is delivered, where that differs from its channel.
+///
+/// Of reliability only the sender knows, of order each DATA chunk tells (RFC 9260 §3.3.1, the U
+/// bit), so the peer needs no notice of either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// Whether it arrives after the ordered messages sent before it. `None`: as the channel.
+    pub ordered: Option<bool>,
+    /// When it is given up. `None`: as the channel.
+    pub reliability: Option<Reliability>,
+}
+
 /// `RTCDataChannelState`. A closed channel has no state: its key is no longer known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChannelState {
@@ -101,6 +113,8 @@ pub(crate) enum Origin {
     /// Never a channel for the application: a stream we reset because of what the peer sent on
     /// it. It occupies the id until both directions are reset.
     Refused,
+    /// Was a channel. It occupies the id until the peer has reset its half.
+    Unanswered,
 }
 
 #[derive(Debug)]
@@ -138,7 +152,7 @@ impl Channel {
 
     /// Whether the application knows of it.
     pub(crate) fn is_visible(&self) -> bool {
-        self.origin != Origin::Refused
+        !matches!(self.origin, Origin::Refused | Origin::Unanswered)
     }
 
     pub(crate) fn state(&self) -> ChannelState {

@@ -116,6 +116,10 @@ pub enum ChannelCloseReason {
     /// The peer cannot or will not reset streams; the stream id is not used again.
     #[error("the peer does not reset streams")]
     ResetDenied,
+    /// The peer did not reset its half within
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout).
+    #[error("the peer did not answer the closing")]
+    Unanswered,
     /// The peer started its association anew and no longer knows the channel.
     #[error("the peer restarted")]
     Restarted,

@@ -66,6 +66,7 @@
 //! ```
 
 mod channel;
+mod closing;
 mod config;
 mod dcep;
 mod early;
@@ -78,7 +79,7 @@ mod slab;
 mod stats;
 mod streams;
 
-pub use channel::{ChannelOptions, ChannelState, DEFAULT_PRIORITY};
+pub use channel::{ChannelOptions, ChannelState, DEFAULT_PRIORITY, SendOptions};
 pub use config::SessionConfig;
 pub use dcep::{ChannelType, DcepMessage, DecodeError, MAX_NAME_LEN, Open};
 pub use error::{ChannelCloseReason, OpenError, SendError, Violation};

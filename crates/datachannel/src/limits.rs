@@ -27,6 +27,12 @@ pub struct Limits {
     /// Receive window that unfinished messages with deprecated PPIDs may hold in all channels,
     /// bytes. Never more than half the receive window.
     pub partial_bytes: usize,
+    /// How long a closing channel of which everything is sent waits for the peer to reset its half,
+    /// before it is closed without that ([`ChannelCloseReason::Unanswered`]). Its id stays in use
+    /// until the peer does.
+    ///
+    /// [`ChannelCloseReason::Unanswered`]: crate::ChannelCloseReason::Unanswered
+    pub close_timeout: Duration,
     /// Streams being reset at a time that are no channel of ours. Beyond it, what the peer sends on
     /// further ones is dropped without an answer.
     pub refused_streams: usize,
@@ -43,6 +49,8 @@ impl Default for Limits {
             early_messages: 64,
             early_hold: Duration::from_secs(5),
             partial_bytes: 1 << 20,
+            // As long as ICE waits for a peer that is silent (RFC 7675 §5.1).
+            close_timeout: Duration::from_secs(30),
             refused_streams: 256,
         }
     }

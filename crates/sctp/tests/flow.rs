@@ -395,3 +395,64 @@ fn refusals_carry_numbers() {
     assert_eq!(end.association.total_buffered(), 1000);
     assert_eq!(end.association.buffered_amount(StreamId(1)), 600);
 }
+
+/// A window changed while the peer waits for it: a wider one is told at once, a narrower one holds
+/// from then on.
+#[test]
+fn the_receive_window_can_be_changed() {
+    let (narrow, wide) = (300_000, 700_000);
+    let mut pair = stalled(narrow);
+    for tag in 0..50 {
+        pair.a.send(pair.now, 1, payload(tag, 10_000));
+    }
+    pair.run_for(Duration::from_secs(5));
+    assert!(pair.b.association.stats().receive_buffered <= narrow / 10 * 11);
+    pair.b.association.set_receive_window(wide);
+    // One round trip at most: without an update the peer would ask by its probe, after an RTO.
+    pair.run_for(ms(60));
+    let held = pair.b.association.stats().receive_buffered;
+    assert!(held > narrow / 10 * 11, "{held}");
+    pair.run_for(Duration::from_secs(5));
+    let held = pair.b.association.stats().receive_buffered;
+    assert!(held > wide / 10 * 9, "{held}");
+    pair.b.association.set_receive_window(narrow);
+    let taken = pair.b.messages.len() - 2;
+    for index in 0..taken {
+        let cost = pair.b.messages[index].cost;
+        pair.b.association.release(pair.now, cost);
+    }
+    pair.run_for(Duration::from_secs(5));
+    let held = pair.b.association.stats().receive_buffered;
+    assert!(held <= narrow / 10 * 11, "{held}");
+    pair.b.reads = true;
+    release_all(&mut pair, taken);
+    assert!(pair.run_until(Duration::from_secs(20), |p| p.b.messages.len() == 150));
+}
+
+/// A message that is refused for lack of room is taken once the limit is raised.
+#[test]
+fn the_send_queue_limit_can_be_changed() {
+    let limits = Limits {
+        send_queue: 10_000,
+        ..Limits::default()
+    };
+    let now = origin();
+    let a = End::with_limits(Config::default(), limits, 1, now);
+    let b = End::new(Config::default(), 2, now);
+    let mut pair = Pair::of(a, b, now, &rtt40(), 1);
+    pair.connect();
+    let message = || OutgoingMessage {
+        stream: StreamId(1),
+        ppid: Ppid(51),
+        payload: payload(1, 10_001),
+        ordered: true,
+        reliability: Reliability::Reliable,
+    };
+    let refused = pair.a.association.send(pair.now, message());
+    assert!(matches!(
+        refused,
+        Err(SendError::QueueFull { limit: 10_000, .. })
+    ));
+    pair.a.association.set_send_queue_limit(10_001);
+    assert_eq!(pair.a.association.send(pair.now, message()), Ok(()));
+}

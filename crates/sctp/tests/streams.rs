@@ -496,3 +496,37 @@ fn tsn_and_ssn_wrap() {
             .has_event(|e| matches!(e, Event::OutgoingResetDone { .. }))
     );
 }
+
+/// Closing thousands of streams takes a round trip for each full packet of them, whatever the size of
+/// packets is meanwhile.
+#[test]
+fn one_request_names_as_many_streams_as_a_packet_holds() {
+    let mut pair = Pair::connected(&rtt40(), 1);
+    let streams: Vec<StreamId> = (0..2_000).map(StreamId).collect();
+    let now = pair.now;
+    pair.a.association.reset_streams(now, &streams).unwrap();
+    let lost = pair.a.transmit(now);
+    assert!(
+        lost[0].len() > 1_100 && lost[0].len() <= 1_160,
+        "{}",
+        lost[0].len()
+    );
+    // The repeated request is the same one, in packets that have become smaller.
+    pair.a.association.set_max_packet_size(600);
+    let done = |p: &Pair| {
+        p.a.events
+            .iter()
+            .filter_map(|e| match e {
+                Event::OutgoingResetDone { streams, .. } => Some(streams.len()),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        pair.run_until(Duration::from_secs(2), |p| done(p).iter().sum::<usize>()
+            == 2_000)
+    );
+    let counts = done(&pair);
+    assert!(counts[0] > 500, "{counts:?}");
+    assert!(counts.len() <= 8, "{counts:?}");
+}

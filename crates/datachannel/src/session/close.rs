@@ -88,6 +88,7 @@ impl Session {
                     reason: ChannelCloseReason::Remote,
                 });
                 self.events.push_back(SessionEvent::Closing(key));
+                self.watch_closing(now, key);
             }
         }
     }
@@ -144,11 +145,55 @@ impl Session {
                 self.incoming_name_bytes -= channel.name_bytes as usize;
             }
             Origin::Refused => self.refused -= 1,
+            Origin::Unanswered => {}
         }
         if channel.is_visible() {
-            self.stats.channels_closed += 1;
-            self.events.push_back(SessionEvent::Closed { key, reason });
+            if let Phase::Closing(_) = channel.phase {
+                let channels = &self.channels;
+                self.closings.forget(|key| channels.channel(key).is_some());
+            }
+            self.report_closed(key, reason);
         }
+    }
+
+    fn report_closed(&mut self, key: ChannelKey, reason: ChannelCloseReason) {
+        self.stats.channels_closed += 1;
+        self.events.push_back(SessionEvent::Closed { key, reason });
+    }
+
+    /// Closes what the peer has not closed in time. RFC 8831 §6.7 has no time for it; the
+    /// application must not wait for ever.
+    pub(super) fn expire_closing(&mut self, now: Instant) {
+        loop {
+            let channels = &self.channels;
+            let is_alive = |key| channels.channel(key).is_some();
+            let Some(key) = self.closings.pop_expired(now, is_alive) else {
+                return;
+            };
+            let Some(stream) = self.stream_of(key) else {
+                continue;
+            };
+            if self.association.buffered_amount(stream) > 0 {
+                // What was accepted goes first, however long the peer's window takes.
+                self.watch_closing(now, key);
+                continue;
+            }
+            let Some(channel) = self.channels.channel_mut(key) else {
+                continue;
+            };
+            match std::mem::replace(&mut channel.origin, Origin::Unanswered) {
+                Origin::Incoming => {
+                    self.incoming -= 1;
+                    self.incoming_name_bytes -= channel.name_bytes as usize;
+                }
+                Origin::Local | Origin::Negotiated | Origin::Refused | Origin::Unanswered => {}
+            }
+            self.report_closed(key, ChannelCloseReason::Unanswered);
+        }
+    }
+
+    fn watch_closing(&mut self, now: Instant, key: ChannelKey) {
+        self.closings.watch(now + self.limits.close_timeout, key);
     }
 
     pub(super) fn on_restarted(&mut self, now: Instant) {
@@ -180,6 +225,7 @@ impl Session {
             self.remove(now, key, ChannelCloseReason::SessionClosed);
         }
         self.early.clear();
+        self.closings.clear();
         self.waiting.clear();
         self.acks.clear();
         self.link = Link::Closed(reason.clone());
@@ -207,6 +253,9 @@ impl Session {
             incoming,
             reason,
         });
+        if channel.is_visible() {
+            self.watch_closing(now, key);
+        }
         match self.association.reset_streams(now, &[stream]) {
             // Once the association ended or is ending, its end closes the channel.
             Ok(()) | Err(ResetError::NotEstablished | ResetError::Closed(_)) => {}

@@ -12,7 +12,8 @@ use peerloom_sctp::{
     Association, Budget, CloseReason, Event, OutgoingMessage, Packet, PacketBatch, StreamId,
 };
 
-use crate::channel::{Channel, ChannelState, Phase};
+use crate::channel::{Channel, ChannelState, Phase, SendOptions};
+use crate::closing::Closings;
 use crate::config::SessionConfig;
 use crate::early::Early;
 use crate::error::{OpenError, SendError};
@@ -46,6 +47,7 @@ pub struct Session {
     /// Incoming channels whose ACK found no room in the association.
     acks: VecDeque<ChannelKey>,
     early: Early,
+    closings: Closings,
     partial_cost: usize,
     max_partial_cost: usize,
     incoming: usize,
@@ -95,6 +97,7 @@ impl Session {
             waiting_alive: 0,
             acks: VecDeque::new(),
             early,
+            closings: Closings::default(),
             partial_cost: 0,
             max_partial_cost,
             incoming: 0,
@@ -155,12 +158,28 @@ impl Session {
         kind: MessageKind,
         payload: Bytes,
     ) -> Result<(), SendError> {
+        self.send_with(now, key, kind, payload, SendOptions::default())
+    }
+
+    /// [`send`](Self::send) for a message that is delivered otherwise than its channel says: SCTP
+    /// carries both per message.
+    ///
+    /// # Errors
+    /// As [`SendError`] says; nothing changed.
+    pub fn send_with(
+        &mut self,
+        now: Instant,
+        key: ChannelKey,
+        kind: MessageKind,
+        payload: Bytes,
+        options: SendOptions,
+    ) -> Result<(), SendError> {
         let channel = self.channels.channel_mut(key).ok_or(SendError::Closed)?;
         let ordered = match channel.phase {
             Phase::Waiting { .. } => return Err(SendError::NotOpen),
             Phase::Closing(_) => return Err(SendError::Closed),
             Phase::Opening => true,
-            Phase::Open => channel.ordered,
+            Phase::Open => options.ordered.unwrap_or(channel.ordered),
         };
         let stream = channel.stream.ok_or(SendError::NotOpen)?;
         let len = payload.len();
@@ -170,7 +189,7 @@ impl Session {
         } else {
             payload
         };
-        let reliability = channel.reliability;
+        let reliability = options.reliability.unwrap_or(channel.reliability);
         let message = OutgoingMessage {
             stream,
             ppid,
@@ -194,16 +213,21 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.association.handle_timeout(now);
         self.expire_early(now);
+        self.expire_closing(now);
         self.pump(now);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match (self.association.poll_timeout(), self.early.deadline()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [
+            self.association.poll_timeout(),
+            self.early.deadline(),
+            self.closings.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Plans packets; see [`Association::poll_transmit`]. Call
@@ -274,6 +298,17 @@ impl Session {
     /// A new packet size in bytes; see [`Association::set_max_packet_size`].
     pub fn set_max_packet_size(&mut self, bytes: usize) {
         self.association.set_max_packet_size(bytes);
+    }
+
+    /// Another receive window in bytes; see [`Association::set_receive_window`]. The shares of
+    /// messages that wait for a channel or for their last part stay what they were.
+    pub fn set_receive_window(&mut self, bytes: usize) {
+        self.association.set_receive_window(bytes);
+    }
+
+    /// Another limit of bytes held for sending; see [`Association::set_send_queue_limit`].
+    pub fn set_send_queue_limit(&mut self, bytes: usize) {
+        self.association.set_send_queue_limit(bytes);
     }
 
     /// The round-trip time a layer below measured; see [`Association::suggest_rtt`].

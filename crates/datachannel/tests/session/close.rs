@@ -298,23 +298,79 @@ fn a_peers_reset_is_answered_with_ours() {
     assert_eq!(net.b.raw_messages().len(), 1);
 }
 
-/// A peer that never answers our reset keeps one id busy, nothing else.
+/// A peer that never answers our reset keeps one id busy; the application is told after a while that
+/// its channel is closed, and until then it hears what the peer had queued.
 #[test]
-fn a_peer_that_never_resets_its_half_leaves_the_channel_closing() {
+fn a_peer_that_never_resets_its_half_keeps_the_id_and_not_the_application() {
     let mut net = Net::with_raw_peer(SessionConfig::default());
     let key = net.a.open(net.now, negotiated(9));
     net.a.session().close(net.now, key);
-    net.run_for(30 * SECOND);
+    net.run_for(29 * SECOND);
     assert_eq!(
         net.a.session().channel_state(key),
         Some(ChannelState::Closing)
     );
-    // What it had queued is still delivered meanwhile.
     net.b.send_raw(net.now, 9, 51, b"last words");
+    net.run_for(2 * SECOND);
+    assert_eq!(net.a.messages(key).len(), 1);
+    assert_eq!(net.a.closed(key), Some(ChannelCloseReason::Unanswered));
+    let now = net.now;
+    assert_eq!(
+        net.a.session().open(now, negotiated(9)),
+        Err(OpenError::IdInUse { id: 9 }),
+    );
+    // Too late to be heard, and nothing is held for it.
+    net.b.send_raw(net.now, 9, 51, b"one more thing");
     net.run_for(SECOND);
     assert_eq!(net.a.messages(key).len(), 1);
+    assert_eq!(net.a.held(), 0);
     net.b.reset_raw(net.now, 9);
-    net.run_until(SECOND, |net| net.a.closed(key).is_some());
+    net.run_for(SECOND);
+    assert_eq!(net.a.session().channels(), 0);
+    assert!(net.a.session().open(net.now, negotiated(9)).is_ok());
+}
+
+/// The same channel closed in time is not reported twice, and the option decides how long that is.
+#[test]
+fn a_peer_that_answers_in_time_closes_the_channel_once() {
+    let mut config = SessionConfig::default();
+    config.limits.close_timeout = 3 * SECOND;
+    let mut net = Net::with_raw_peer(config);
+    let (late, in_time) = (
+        net.a.open(net.now, negotiated(9)),
+        net.a.open(net.now, negotiated(11)),
+    );
+    net.a.session().close(net.now, late);
+    net.a.session().close(net.now, in_time);
+    net.run_for(2 * SECOND);
+    net.b.reset_raw(net.now, 11);
+    net.run_for(5 * SECOND);
+    assert_eq!(net.a.closed(late), Some(ChannelCloseReason::Unanswered));
+    assert_eq!(net.a.closed(in_time), Some(ChannelCloseReason::Local));
+    let closed = |event: &&SessionEvent| matches!(event, SessionEvent::Closed { .. });
+    assert_eq!(net.a.events.iter().filter(closed).count(), 2);
+    assert_eq!(net.a.stats().channels_closed, 2);
+}
+
+/// What was accepted goes first, however long the peer's application takes.
+#[test]
+fn a_channel_whose_data_waits_for_the_peers_window_waits_with_it() {
+    let mut net = Net::connected(4);
+    let (ours, theirs) = open_both(&mut net);
+    net.b.reads = false;
+    let message = vec![7; 200_000];
+    for _ in 0..40 {
+        net.a.send(net.now, ours, &message);
+    }
+    net.a.session().close(net.now, ours);
+    net.run_for(100 * SECOND);
+    assert_eq!(net.a.closed(ours), None);
+    net.b.reads = true;
+    let cost = net.b.held();
+    net.b.session().release(net.now, cost);
+    net.run_until(10 * SECOND, |net| both_closed(net, ours, theirs));
+    assert_eq!(net.b.messages(theirs).len(), 40);
+    assert_eq!(net.a.closed(ours), Some(ChannelCloseReason::Local));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use peerloom_datachannel::{
-    ChannelCloseReason, ChannelKey, ChannelOptions, ChannelState, MessageKind, SendError,
-    SessionConfig, SessionEvent, Violation,
+    ChannelCloseReason, ChannelKey, ChannelOptions, ChannelState, MessageKind, Reliability,
+    SendError, SendOptions, SessionConfig, SessionEvent, Violation,
 };
 
 use crate::net::{Net, SECOND, labelled, negotiated};
@@ -361,6 +361,52 @@ fn abandoned_messages_are_counted_by_channel() {
         "{abandoned} of {}",
         received.len()
     );
+}
+
+/// SCTP carries order and reliability with each message, so one may differ from its channel.
+#[test]
+fn a_message_may_differ_from_its_channel() {
+    let mut net = Net::connected(11);
+    let (ours, theirs) = open_both(&mut net);
+    let send = |net: &mut Net, message: &'static str, options: SendOptions| {
+        let payload = bytes::Bytes::from_static(message.as_bytes());
+        let sent = net
+            .a
+            .session()
+            .send_with(net.now, ours, MessageKind::Text, payload, options);
+        assert_eq!(sent, Ok(()));
+    };
+    // The first packet, with the ordered message, is lost: the unordered one overtakes it.
+    let mut lost = false;
+    net.link.lose = Some(Box::new(move |from_a, _| {
+        from_a && !std::mem::replace(&mut lost, true)
+    }));
+    send(&mut net, "ordered", SendOptions::default());
+    net.run_for(std::time::Duration::from_millis(1));
+    let unordered = SendOptions {
+        ordered: Some(false),
+        ..SendOptions::default()
+    };
+    send(&mut net, "unordered", unordered);
+    net.run_for(10 * SECOND);
+    let texts = |net: &Net| -> Vec<_> { net.b.messages(theirs).into_iter().map(|m| m.1).collect() };
+    assert_eq!(texts(&net), ["unordered", "ordered"]);
+    // Lost and not repeated; what follows is not held up.
+    let mut lost = false;
+    net.link.lose = Some(Box::new(move |from_a, _| {
+        from_a && !std::mem::replace(&mut lost, true)
+    }));
+    let once = SendOptions {
+        reliability: Some(Reliability::MaxRetransmits(0)),
+        ..SendOptions::default()
+    };
+    send(&mut net, "once", once);
+    net.run_for(std::time::Duration::from_millis(1));
+    send(&mut net, "again", SendOptions::default());
+    net.run_for(10 * SECOND);
+    assert_eq!(texts(&net)[2..], ["again"]);
+    let stats = net.a.session().channel_stats(ours).unwrap();
+    assert_eq!((stats.messages_sent, stats.messages_abandoned), (4, 1));
 }
 
 fn open_both(net: &mut Net) -> (ChannelKey, ChannelKey) {

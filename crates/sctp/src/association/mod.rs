@@ -383,6 +383,24 @@ impl Association {
         self.config = std::mem::take(&mut self.config).normalized();
     }
 
+    /// Another receive window in bytes, see [`Config::receive_window`](crate::Config). Then
+    /// transmit: a wider one is told to a peer that waits for it. Of what is on its
+    /// way beyond a narrower one, a part may be refused, and is sent again by the peer when there is
+    /// room.
+    pub fn set_receive_window(&mut self, bytes: usize) {
+        self.config.receive_window = bytes;
+        self.config = std::mem::take(&mut self.config).normalized();
+        if let Some(inbound) = &mut self.inbound {
+            inbound.set_window(self.config.receive_window);
+        }
+    }
+
+    /// Another limit of bytes held for sending, see [`Limits::send_queue`](crate::Limits). What is
+    /// held beyond a lower one is sent all the same.
+    pub fn set_send_queue_limit(&mut self, bytes: usize) {
+        self.limits.send_queue = bytes;
+    }
+
     /// A snapshot of counters and gauges. O(1).
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -42,6 +42,13 @@ struct OutgoingRequest {
     in_progress: bool,
 }
 
+impl OutgoingRequest {
+    /// At most.
+    fn encoded_len(&self) -> usize {
+        REQUEST_LEN + self.streams.len() * STREAM_LEN
+    }
+}
+
 /// A reset of the peer's streams that waits for data sent before it (§5.2.2 E2).
 #[derive(Debug)]
 struct Deferred {
@@ -87,7 +94,10 @@ impl Association {
         {
             return;
         }
-        let streams = self.sender.queue_mut().take_drained(MAX_STREAMS);
+        // Each request takes a round trip and there is one at a time (§5.1.1), so it names as many
+        // streams as a packet holds: closing 30,000 channels takes 55 round trips, not 500.
+        let room = self.config.max_packet_size - crate::wire::HEADER_LEN - REQUEST_LEN;
+        let streams = self.sender.queue_mut().take_drained(room / STREAM_LEN);
         let reconfiguration = &mut self.reconfiguration;
         let request = reconfiguration.next_request;
         reconfiguration.next_request = request.next();
@@ -106,6 +116,18 @@ impl Association {
         });
     }
 
+    /// The packet that our request needs, if it is to be sent. A repeated request has to stay what it
+    /// was, so it goes as large as before even if packets have become smaller since.
+    pub(super) fn reset_request_packet(&self) -> usize {
+        self.reconfiguration
+            .outgoing
+            .as_ref()
+            .filter(|outgoing| outgoing.due)
+            .map_or(0, |outgoing| {
+                crate::wire::HEADER_LEN + outgoing.encoded_len()
+            })
+    }
+
     /// The RE-CONFIG of our request, if it is to be sent.
     pub(super) fn take_reset_request(&mut self, room: usize) -> Option<Chunk<'static>> {
         let outgoing = self
@@ -113,7 +135,7 @@ impl Association {
             .outgoing
             .as_mut()
             .filter(|outgoing| outgoing.due)?;
-        if room < REQUEST_LEN + outgoing.streams.len() * 2 {
+        if room < outgoing.encoded_len() {
             return None;
         }
         outgoing.due = false;
@@ -348,5 +370,5 @@ impl Association {
 
 /// Chunk and parameter headers, three numbers, and padding.
 const REQUEST_LEN: usize = 24;
-/// So many fit the smallest packet beside everything else; more follow in the next request.
-const MAX_STREAMS: usize = 64;
+/// A stream's number.
+const STREAM_LEN: usize = 2;

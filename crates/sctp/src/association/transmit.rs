@@ -67,7 +67,10 @@ impl Association {
             batch.begin_packet(
                 self.header(peer.tag),
                 checksum,
-                self.sender.packet_size().max(self.config.max_packet_size),
+                self.sender
+                    .packet_size()
+                    .max(self.config.max_packet_size)
+                    .max(self.reset_request_packet()),
             );
             self.plan_chunks(now, batch);
             let len = batch.end_packet();

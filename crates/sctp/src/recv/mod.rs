@@ -292,6 +292,17 @@ impl Inbound {
     /// The application took messages of this cost. May make a window update due.
     pub(crate) fn release(&mut self, cost: usize) {
         self.delivered = self.delivered.saturating_sub(cost);
+        self.consider_window_update();
+    }
+
+    /// Another window. May make a window update due.
+    pub(crate) fn set_window(&mut self, bytes: usize) {
+        self.limits.window = bytes;
+        self.reassembly.set_window(bytes);
+        self.consider_window_update();
+    }
+
+    fn consider_window_update(&mut self) {
         let (window, open) = (self.limits.window, self.a_rwnd() as usize);
         let two_packets = (2 * self.limits.packet_size).min(window / 2);
         // The silly-window rule. As long as the peer knows of room for two packets it sends, and

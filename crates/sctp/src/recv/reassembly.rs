@@ -62,6 +62,11 @@ impl Reassembly {
         }
     }
 
+    /// Another receive window.
+    pub(super) fn set_window(&mut self, window: usize) {
+        self.generous_below = window / 2;
+    }
+
     /// Takes the fragment after the cumulative TSN; [`Reassembly::settle`] follows.
     #[inline]
     pub(super) fn insert_in_order(
