@@ -19,6 +19,11 @@ pub struct Limits {
     pub echo: usize,
     /// Largest message in bytes that is reassembled.
     pub receive_message: usize,
+    /// Messages begun by the peer and not complete at a time, where they can be interleaved (RFC
+    /// 8260). Their bytes count as well: with what the application has not taken they may come to
+    /// twice [`crate::Config::receive_window`]. A peer that begins more ends the association, since
+    /// nothing could ever make room.
+    pub incomplete_messages: usize,
 }
 
 impl Default for Limits {
@@ -31,6 +36,7 @@ impl Default for Limits {
             events: 1024,
             echo: 1024,
             receive_message: 256 << 10,
+            incomplete_messages: 8192,
         }
     }
 }

@@ -4,11 +4,10 @@
 use std::time::Instant;
 
 use crate::error::CloseReason;
-use crate::recv::Disposition;
+use crate::recv::{Disposition, Inbound, Violation};
 use crate::send::SackOutcome;
-use crate::wire::{
-    Abort, Cause, Chunk, Data, ErrorChunk, ForwardTsn, Packet, Sack, ShutdownComplete, UnknownChunk,
-};
+use crate::serial::StreamId;
+use crate::wire::{Abort, Cause, Chunk, ErrorChunk, Packet, Sack, ShutdownComplete, UnknownChunk};
 
 use super::Association;
 use super::state::Phase;
@@ -65,7 +64,12 @@ impl Association {
         chunk: &Chunk<'_>,
     ) -> bool {
         match chunk {
-            Chunk::Data(data) => self.handle_data(now, data),
+            Chunk::Data(data) => {
+                self.handle_data(now, data.stream, |inbound| inbound.on_data(data))
+            }
+            Chunk::IData(data) => {
+                self.handle_data(now, data.stream, |inbound| inbound.on_i_data(data));
+            }
             Chunk::Init(init) => self.handle_init(now, init),
             Chunk::InitAck(init) => self.handle_init_ack(now, init),
             Chunk::Sack(sack) => self.handle_sack(now, sack),
@@ -82,15 +86,24 @@ impl Association {
             Chunk::ShutdownComplete(_) => self.handle_shutdown_complete(),
             Chunk::Reconfig(reconfig) => self.handle_reconfig(now, reconfig),
             Chunk::Pad(_) => {}
-            Chunk::ForwardTsn(forward) => self.handle_forward_tsn(now, forward),
-            // Not offered yet.
-            Chunk::IData(_) | Chunk::IForwardTsn(_) => self.counters.drops.unknown_chunk += 1,
+            Chunk::ForwardTsn(forward) => {
+                self.handle_forward_tsn(now, |inbound| inbound.on_forward_tsn(forward));
+            }
+            Chunk::IForwardTsn(forward) => {
+                self.handle_forward_tsn(now, |inbound| inbound.on_i_forward_tsn(forward));
+            }
             Chunk::Unknown(unknown) => return self.handle_unknown(unknown),
         }
         !matches!(self.phase, Phase::Ended)
     }
 
-    fn handle_data(&mut self, now: Instant, data: &Data<'_>) {
+    /// DATA and I-DATA (RFC 9260 §6.2, RFC 8260 §2.2).
+    fn handle_data(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        take: impl FnOnce(&mut Inbound) -> Result<Disposition, Violation>,
+    ) {
         self.counters.data_received += 1;
         if !self.phase.may_receive_data() {
             self.counters.drops.unexpected_chunk += 1;
@@ -99,9 +112,9 @@ impl Association {
         let Some(inbound) = &mut self.inbound else {
             return;
         };
-        match inbound.on_data(data) {
+        match take(inbound) {
             Ok(Disposition::InvalidStream) => {
-                self.queue_error(Cause::InvalidStreamIdentifier(data.stream));
+                self.queue_error(Cause::InvalidStreamIdentifier(stream));
             }
             Ok(
                 Disposition::Accepted
@@ -114,7 +127,12 @@ impl Association {
         self.on_data_while_shutting_down(now);
     }
 
-    fn handle_forward_tsn(&mut self, now: Instant, forward: &ForwardTsn) {
+    /// FORWARD-TSN and I-FORWARD-TSN (RFC 3758 §3.6, RFC 8260 §2.3.2).
+    fn handle_forward_tsn(
+        &mut self,
+        now: Instant,
+        take: impl FnOnce(&mut Inbound) -> Result<(), Violation>,
+    ) {
         if !self.phase.may_receive_data() {
             self.counters.drops.unexpected_chunk += 1;
             return;
@@ -127,7 +145,7 @@ impl Association {
         let Some(inbound) = &mut self.inbound else {
             return;
         };
-        if let Err(violation) = inbound.on_forward_tsn(forward) {
+        if let Err(violation) = take(inbound) {
             self.abort_for(violation);
         }
         self.on_data_while_shutting_down(now);

@@ -274,9 +274,9 @@ impl Association {
         self.replies.clear();
         self.sender.restart(&self.config, cookie.local_tsn);
         self.adopt(cookie.peer);
-        let streams = self.inbound_streams();
+        let limits = self.receive_limits();
         if let Some(inbound) = &mut self.inbound {
-            inbound.restart(cookie.peer.initial_tsn, streams);
+            inbound.restart(limits, cookie.peer.initial_tsn);
         }
         self.errors = 0;
         self.phase = Phase::Established;
@@ -332,9 +332,9 @@ impl Association {
             self.inbound = Some(Inbound::new(self.receive_limits(), peer.initial_tsn));
         } else if !self.phase.is_connected() {
             // The INIT-ACK and the cookie may come from different lives of the peer.
-            let streams = self.inbound_streams();
+            let limits = self.receive_limits();
             if let Some(inbound) = &mut self.inbound {
-                inbound.restart(peer.initial_tsn, streams);
+                inbound.restart(limits, peer.initial_tsn);
             }
         }
     }

@@ -532,6 +532,8 @@ impl Association {
             Violation::NoUserData(_) => "DATA without user data",
             Violation::Fragments(_) => "fragments that make no message",
             Violation::MessageTooLarge(_) => "message larger than the limit",
+            Violation::Mixed => "DATA and I-DATA in one association",
+            Violation::TooManyIncomplete => "more incomplete messages than there is room for",
         }));
     }
 
@@ -592,6 +594,8 @@ impl Association {
         ReceiveLimits {
             window: self.config.receive_window,
             max_message_size: self.limits.receive_message,
+            interleaving: false,
+            incomplete_messages: self.limits.incomplete_messages,
             streams: self.inbound_streams(),
             ack_delay: ACK_DELAY,
             packet_size: self.config.max_packet_size,

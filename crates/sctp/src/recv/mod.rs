@@ -2,10 +2,14 @@
 //! make.
 //!
 //! [`Inbound`] is all that the association sees. Within, `tracker` keeps the numbers, `ack` the
-//! moment of the next SACK, and `reassembly` the bytes, with `streams` and `arena` below it.
+//! moment of the next SACK, and `reassembly` (DATA) or `interleaved` (I-DATA) the fragments, with
+//! `buffer` below them. Complete messages go through `delivery`, with `streams` and `arena`.
 
 mod ack;
 mod arena;
+mod buffer;
+mod delivery;
+mod interleaved;
 mod reassembly;
 mod streams;
 mod tracker;
@@ -16,11 +20,13 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use self::ack::{AckState, PacketSummary, Step};
-use self::reassembly::{MESSAGE_OVERHEAD, Reassembly};
+use self::delivery::{Delivery, MESSAGE_OVERHEAD};
+use self::interleaved::Interleaved;
+use self::reassembly::Reassembly;
 use self::tracker::{Arrival, Tracker};
 use crate::event::ReceivedMessage;
 use crate::serial::{StreamId, Tsn};
-use crate::wire::{Cause, Data, ForwardTsn, Sack};
+use crate::wire::{Cause, Data, DataFlags, ForwardTsn, IData, IForwardTsn, Sack};
 
 /// What received data may cost, and how it is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +36,11 @@ pub(crate) struct ReceiveLimits {
     /// Largest message in bytes. It may exceed the window: what has come of a message in order
     /// counts for at most a quarter of it.
     pub(crate) max_message_size: usize,
+    /// I-DATA was negotiated (RFC 8260): DATA and FORWARD-TSN are violations, and the other way
+    /// round.
+    pub(crate) interleaving: bool,
+    /// Incomplete messages at a time, if they can be interleaved.
+    pub(crate) incomplete_messages: usize,
     /// Streams the peer may send on.
     pub(crate) streams: u16,
     /// Longest time an acknowledgement is held back.
@@ -68,6 +79,11 @@ pub(crate) enum Violation {
     Fragments(Tsn),
     /// A message exceeds [`ReceiveLimits::max_message_size`].
     MessageTooLarge(StreamId),
+    /// DATA or FORWARD-TSN although I-DATA was negotiated, or the other way round (RFC 8260 §2.2.1).
+    Mixed,
+    /// More messages are begun and not completed than there is room for, so that none of them can
+    /// ever be completed.
+    TooManyIncomplete,
 }
 
 impl Violation {
@@ -77,6 +93,8 @@ impl Violation {
             Self::NoUserData(tsn) => return Cause::NoUserData(tsn),
             Self::Fragments(tsn) => format!("wrong sequence of fragments at TSN {tsn}"),
             Self::MessageTooLarge(stream) => format!("message too large on stream {}", stream.0),
+            Self::Mixed => "DATA and I-DATA are not mixed".to_owned(),
+            Self::TooManyIncomplete => return Cause::OutOfResource,
         };
         Cause::ProtocolViolation(text.into_bytes().into())
     }
@@ -106,7 +124,8 @@ pub(crate) struct Inbound {
     limits: ReceiveLimits,
     tracker: Tracker,
     ack: AckState,
-    reassembly: Reassembly,
+    fragments: Fragments,
+    delivery: Delivery,
     /// Cost of messages that were handed out and not yet released.
     delivered: usize,
     /// What the last SACK said, or our INIT or INIT-ACK.
@@ -115,13 +134,25 @@ pub(crate) struct Inbound {
     drops: ReceiveDrops,
 }
 
+/// Incomplete messages, as the kind of chunk that was negotiated makes them.
+#[derive(Debug)]
+enum Fragments {
+    Data(Reassembly),
+    IData(Interleaved),
+}
+
 impl Inbound {
     /// `initial_tsn` is the peer's.
     pub(crate) fn new(limits: ReceiveLimits, initial_tsn: Tsn) -> Self {
         Self {
             tracker: Tracker::new(initial_tsn),
             ack: AckState::new(limits.ack_delay),
-            reassembly: Reassembly::new(limits.window, limits.max_message_size),
+            fragments: if limits.interleaving {
+                Fragments::IData(Interleaved::new(limits.incomplete_messages))
+            } else {
+                Fragments::Data(Reassembly::default())
+            },
+            delivery: Delivery::new(limits.window, limits.max_message_size),
             delivered: 0,
             advertised: limits.window,
             packet: PacketSummary::default(),
@@ -132,11 +163,7 @@ impl Inbound {
 
     /// The peer restarted (RFC 9260 §5.2.4.1): forgets all but what the application still holds,
     /// messages that wait in [`Inbound::poll_message`] included.
-    pub(crate) fn restart(&mut self, initial_tsn: Tsn, streams: u16) {
-        let limits = ReceiveLimits {
-            streams,
-            ..self.limits.clone()
-        };
+    pub(crate) fn restart(&mut self, limits: ReceiveLimits, initial_tsn: Tsn) {
         let (delivered, drops) = (self.delivered, self.drops());
         *self = Self {
             delivered,
@@ -151,52 +178,106 @@ impl Inbound {
     /// The [`Violation`] that ends the association.
     #[inline]
     pub(crate) fn on_data(&mut self, data: &Data<'_>) -> Result<Disposition, Violation> {
-        self.packet.data = true;
-        self.packet.urgent |= data.flags.is_immediate();
-        self.packet.gap |= self.tracker.has_gaps();
-        if data.payload.is_empty() {
-            return Err(Violation::NoUserData(data.tsn));
+        if self.limits.interleaving {
+            return Err(Violation::Mixed);
         }
-        let arrival = self.tracker.classify(data.tsn);
+        let arrival = self.arrive(data.tsn, data.flags, data.payload)?;
         let room = match arrival {
             Arrival::InOrder => self.has_room_in_order(data.payload.len()),
             // What fills a gap lets the rest go, and may use more than what is new.
             Arrival::InGap => self.counted() < self.limits.window / 2 * 3,
             Arrival::Ahead => self.counted() < self.limits.window / 4 * 5,
-            Arrival::Duplicate => {
-                self.tracker.record_duplicate(data.tsn);
-                self.drops.duplicates += 1;
-                self.packet.urgent = true;
-                return Ok(Disposition::Duplicate);
-            }
-            Arrival::OutOfWindow => {
-                self.drops.out_of_window += 1;
-                self.packet.urgent = true;
-                return Ok(Disposition::OutOfWindow);
-            }
+            Arrival::Duplicate | Arrival::OutOfWindow => return Ok(self.refuse(data.tsn, arrival)),
         };
         if !room {
-            // §6.2: the peer learns at once that the window is closed.
-            self.drops.no_room += 1;
-            self.packet.urgent = true;
-            return Ok(Disposition::NoRoom);
+            return Ok(self.no_room());
         }
+        let Fragments::Data(reassembly) = &mut self.fragments else {
+            return Err(Violation::Mixed);
+        };
+        let out = &mut self.delivery;
         let position = self.tracker.position_of(data.tsn);
         self.tracker.record(data.tsn);
         let valid = data.stream.0 < self.limits.streams;
         if arrival == Arrival::InOrder {
             if valid {
-                self.reassembly.insert_in_order(position, data)?;
+                reassembly.insert_in_order(position, data, out)?;
             }
-            self.reassembly.settle(self.tracker.position(), data)?;
+            reassembly.settle(self.tracker.position(), data, out)?;
         } else if valid {
-            self.reassembly.insert_ahead(position, data)?;
+            reassembly.insert_ahead(position, data, out)?;
         }
+        Ok(self.taken(valid))
+    }
+
+    /// An I-DATA chunk, as [`Inbound::on_data`].
+    ///
+    /// # Errors
+    /// The [`Violation`] that ends the association.
+    #[inline]
+    pub(crate) fn on_i_data(&mut self, data: &IData<'_>) -> Result<Disposition, Violation> {
+        if !self.limits.interleaving {
+            return Err(Violation::Mixed);
+        }
+        let arrival = self.arrive(data.tsn, data.flags, data.payload)?;
+        if let Arrival::Duplicate | Arrival::OutOfWindow = arrival {
+            return Ok(self.refuse(data.tsn, arrival));
+        }
+        let valid = data.stream.0 < self.limits.streams;
+        if valid
+            && self.held() + data.payload.len() + MESSAGE_OVERHEAD > self.limits.window
+            && !self.has_room_beside(data, arrival)?
+        {
+            return Ok(self.no_room());
+        }
+        let Fragments::IData(interleaved) = &mut self.fragments else {
+            return Err(Violation::Mixed);
+        };
+        self.tracker.record(data.tsn);
         if valid {
-            Ok(Disposition::Accepted)
+            interleaved.insert(data, &mut self.delivery)?;
+        }
+        Ok(self.taken(valid))
+    }
+
+    /// What every chunk with user data goes through first.
+    #[inline]
+    fn arrive(&mut self, tsn: Tsn, flags: DataFlags, payload: &[u8]) -> Result<Arrival, Violation> {
+        self.packet.data = true;
+        self.packet.urgent |= flags.is_immediate();
+        self.packet.gap |= self.tracker.has_gaps();
+        if payload.is_empty() {
+            return Err(Violation::NoUserData(tsn));
+        }
+        Ok(self.tracker.classify(tsn))
+    }
+
+    fn refuse(&mut self, tsn: Tsn, arrival: Arrival) -> Disposition {
+        self.packet.urgent = true;
+        if arrival == Arrival::Duplicate {
+            self.tracker.record_duplicate(tsn);
+            self.drops.duplicates += 1;
+            Disposition::Duplicate
+        } else {
+            self.drops.out_of_window += 1;
+            Disposition::OutOfWindow
+        }
+    }
+
+    fn no_room(&mut self) -> Disposition {
+        // RFC 9260 §6.2: the peer learns at once that the window is closed.
+        self.drops.no_room += 1;
+        self.packet.urgent = true;
+        Disposition::NoRoom
+    }
+
+    #[inline]
+    fn taken(&mut self, valid: bool) -> Disposition {
+        if valid {
+            Disposition::Accepted
         } else {
             self.drops.invalid_stream += 1;
-            Ok(Disposition::InvalidStream)
+            Disposition::InvalidStream
         }
     }
 
@@ -205,18 +286,44 @@ impl Inbound {
     /// # Errors
     /// The [`Violation`] that ends the association.
     pub(crate) fn on_forward_tsn(&mut self, forward: &ForwardTsn) -> Result<(), Violation> {
-        // Old or new, it is answered at once: the answer to an earlier one may be lost.
-        self.packet.urgent = true;
-        let tsn = forward.new_cumulative_tsn;
-        let up_to = self.tracker.position_of(tsn);
-        if self.tracker.forward(tsn) {
-            let cumulative = self.tracker.position();
-            self.reassembly
-                .forward(forward, up_to, cumulative, self.limits.streams)?;
-        } else if tsn.is_newer_than(self.tracker.cumulative()) {
-            self.drops.out_of_window += 1;
+        let up_to = self.tracker.position_of(forward.new_cumulative_tsn);
+        let moved = self.move_to(forward.new_cumulative_tsn);
+        match &mut self.fragments {
+            Fragments::IData(_) => return Err(Violation::Mixed),
+            Fragments::Data(reassembly) if moved => {
+                let (cumulative, streams) = (self.tracker.position(), self.limits.streams);
+                reassembly.forward(forward, up_to, cumulative, streams, &mut self.delivery)?;
+            }
+            Fragments::Data(_) => {}
         }
         Ok(())
+    }
+
+    /// An I-FORWARD-TSN (RFC 8260 §2.3.2).
+    ///
+    /// # Errors
+    /// The [`Violation`] that ends the association.
+    pub(crate) fn on_i_forward_tsn(&mut self, forward: &IForwardTsn) -> Result<(), Violation> {
+        let moved = self.move_to(forward.new_cumulative_tsn);
+        match &mut self.fragments {
+            Fragments::Data(_) => return Err(Violation::Mixed),
+            Fragments::IData(interleaved) if moved => {
+                interleaved.forward(forward, self.limits.streams, &mut self.delivery);
+            }
+            Fragments::IData(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The peer moves the cumulative TSN. False if it is there already, or cannot go so far.
+    fn move_to(&mut self, tsn: Tsn) -> bool {
+        // Old or new, it is answered at once: the answer to an earlier one may be lost.
+        self.packet.urgent = true;
+        let moved = self.tracker.forward(tsn);
+        if !moved && tsn.is_newer_than(self.tracker.cumulative()) {
+            self.drops.out_of_window += 1;
+        }
+        moved
     }
 
     /// All chunks of a packet were handled: decides about a SACK.
@@ -284,7 +391,7 @@ impl Inbound {
     /// The next complete message. Its cost counts until it is released.
     #[inline]
     pub(crate) fn poll_message(&mut self) -> Option<ReceivedMessage> {
-        let message = self.reassembly.pop()?;
+        let message = self.delivery.pop()?;
         self.delivered += message.cost;
         Some(message)
     }
@@ -298,7 +405,7 @@ impl Inbound {
     /// Another window. May make a window update due.
     pub(crate) fn set_window(&mut self, bytes: usize) {
         self.limits.window = bytes;
-        self.reassembly.set_window(bytes);
+        self.delivery.set_window(bytes);
         self.consider_window_update();
     }
 
@@ -319,7 +426,7 @@ impl Inbound {
     /// Bytes the peer may still send, as the next SACK says.
     pub(crate) fn a_rwnd(&self) -> u32 {
         let free = self.limits.window.saturating_sub(self.counted());
-        let free = self.reassembly.payload_in(free);
+        let free = self.delivery.payload_in(free);
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 
@@ -330,32 +437,36 @@ impl Inbound {
 
     /// Bytes held, overhead included: incomplete messages, and those not yet released.
     pub(crate) fn held(&self) -> usize {
-        self.delivered + self.reassembly.held()
+        self.delivered + self.delivery.held()
     }
 
     /// The peer's streams start again at SSN 0 (RFC 6525 §5.2.2); an empty list means all of them.
     /// Call it once everything up to the request's last TSN has been received.
     pub(crate) fn reset_streams(&mut self, streams: &[StreamId]) {
-        self.reassembly.reset_streams(streams);
+        if let Fragments::IData(interleaved) = &mut self.fragments {
+            interleaved.reset_streams(streams, &mut self.delivery);
+        }
+        self.delivery.reset_streams(streams);
     }
 
     /// Counters.
     pub(crate) fn drops(&self) -> ReceiveDrops {
         ReceiveDrops {
-            skipped: self.drops.skipped + self.reassembly.skipped(),
+            skipped: self.drops.skipped + self.delivery.skipped(),
             ..self.drops
         }
     }
 
     /// What counts against the window. A message larger than the window would close it for good,
-    /// so what has come of it in order counts for at most a quarter.
+    /// so what has come of it in order counts for at most a quarter; so do all incomplete messages
+    /// together where they are interleaved, since nothing the application takes makes them less.
     #[inline]
     fn counted(&self) -> usize {
-        let exempt = self
-            .reassembly
-            .current_cost()
-            .saturating_sub(self.limits.window / 4);
-        self.held() - exempt
+        let incomplete = match &self.fragments {
+            Fragments::Data(reassembly) => reassembly.current_cost(),
+            Fragments::IData(interleaved) => interleaved.charge(),
+        };
+        self.held() - incomplete.saturating_sub(self.limits.window / 4)
     }
 
     /// Data in order is progress: it is refused only if the application has enough to do, or if
@@ -363,8 +474,37 @@ impl Inbound {
     #[inline]
     fn has_room_in_order(&self, len: usize) -> bool {
         let window = self.limits.window;
-        self.delivered + self.reassembly.ready_cost() < window + window / 16
+        self.delivered + self.delivery.ready_cost() < window + window / 16
             && self.counted() + len + MESSAGE_OVERHEAD <= window * 2
+    }
+
+    /// The same for I-DATA, once there is more than a window of everything. What has come in order of
+    /// one message counts for at most a quarter, whatever its size.
+    fn has_room_beside(&mut self, data: &IData<'_>, arrival: Arrival) -> Result<bool, Violation> {
+        let Fragments::IData(interleaved) = &self.fragments else {
+            return Err(Violation::Mixed);
+        };
+        let window = self.limits.window;
+        let one = interleaved.largest(data, &mut self.delivery);
+        let taken = self.delivered + self.delivery.ready_cost();
+        let held = self.delivered + self.delivery.held() - one.saturating_sub(window / 4);
+        match arrival {
+            Arrival::InGap => return Ok(held < window / 2 * 3),
+            Arrival::Ahead => return Ok(held < window / 4 * 5),
+            Arrival::InOrder | Arrival::Duplicate | Arrival::OutOfWindow => {}
+        }
+        if taken >= window + window / 16 {
+            return Ok(false);
+        }
+        let needed = held + data.payload.len() + MESSAGE_OVERHEAD;
+        if needed <= window * 2 || interleaved.completes(data, &mut self.delivery) {
+            return Ok(true);
+        }
+        if needed - taken > window * 2 {
+            // It is the next TSN, and whatever the application takes, there is no room for it.
+            return Err(Violation::TooManyIncomplete);
+        }
+        Ok(false)
     }
 
     fn step_sack(&self, step: Step, max_len: usize) -> Option<Sack> {

@@ -1,4 +1,4 @@
-//! Fragments to messages (RFC 9260 §6.9).
+//! DATA to messages (RFC 9260 §6.9).
 //!
 //! Fragments of a message have consecutive TSNs, so they are collected in *runs*: consecutive TSNs
 //! of one message in one buffer. The run that ends at the cumulative TSN is at hand without a
@@ -8,121 +8,92 @@
 //! A violation of the rules shows at the latest when the cumulative TSN passes a run that is not
 //! complete: whatever would have completed it has come, and was something else.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use bytes::Bytes;
+use std::collections::BTreeMap;
 
 use super::Violation;
-use super::arena::Arena;
-use super::streams::{Ordered, Streams};
-use crate::event::ReceivedMessage;
+use super::buffer::Buffer;
+use super::delivery::{Delivery, Label, Order};
 use crate::serial::{Ppid, Ssn, StreamId};
 use crate::wire::{Data, ForwardTsn};
 
-/// Fragments and messages of one association. Positions are TSNs that never wrap.
-#[derive(Debug)]
+/// Fragments of one association. Positions are TSNs that never wrap.
+#[derive(Debug, Default)]
 pub(super) struct Reassembly {
-    max_message_size: usize,
-    /// Up to here a first fragment gets room for a whole message at once.
-    generous_below: usize,
     /// The incomplete message up to the cumulative TSN.
     current: Option<Run>,
     /// Incomplete messages behind a gap, by their first position.
     runs: BTreeMap<u64, Run>,
-    streams: Streams,
-    ready: VecDeque<ReceivedMessage>,
-    ready_cost: usize,
-    arena: Arena,
-    /// Cost of everything here: runs, messages that wait for their turn, messages that are ready.
-    held: usize,
-    mix: Mix,
-    /// About the size of the last messages in several fragments.
-    size_hint: usize,
     /// The rest of a message that FORWARD-TSN cut in two may still come.
     skipping: bool,
-    skipped: u64,
 }
 
 impl Reassembly {
-    pub(super) fn new(window: usize, max_message_size: usize) -> Self {
-        Self {
-            max_message_size,
-            generous_below: window / 2,
-            current: None,
-            runs: BTreeMap::new(),
-            streams: Streams::default(),
-            ready: VecDeque::new(),
-            ready_cost: 0,
-            arena: Arena::default(),
-            held: 0,
-            mix: Mix::default(),
-            size_hint: 0,
-            skipping: false,
-            skipped: 0,
-        }
-    }
-
-    /// Another receive window.
-    pub(super) fn set_window(&mut self, window: usize) {
-        self.generous_below = window / 2;
-    }
-
     /// Takes the fragment after the cumulative TSN; [`Reassembly::settle`] follows.
     #[inline]
     pub(super) fn insert_in_order(
         &mut self,
         position: u64,
         data: &Data<'_>,
+        out: &mut Delivery,
     ) -> Result<(), Violation> {
         if let Some(run) = &mut self.current {
             let charged = run.charge();
-            run.append(position, data, self.max_message_size)?;
-            self.held = self.held - charged + run.charge();
+            run.append(position, data, out.max_message_size)?;
+            out.recharge(charged, run.charge());
             if !run.end {
-                return self.join_next(position, data);
+                return self.join_next(position, data, out);
             }
             let run = self.current.take().expect("matched above");
-            self.finish(run)
+            finish(run, out);
+            Ok(())
         } else if !data.flags.is_begin() {
             if !self.skipping {
                 return Err(Violation::Fragments(data.tsn));
             }
-            self.skipped += 1;
+            out.skip();
             Ok(())
         } else {
             self.skipping = false;
             if data.flags.is_end() {
-                return self.finish_whole(data);
+                return finish_whole(data, out);
             }
-            let run = self.start_run(position, data)?;
-            self.current = Some(run);
-            self.join_next(position, data)
+            self.current = Some(Run::start(position, data, out)?);
+            self.join_next(position, data, out)
         }
     }
 
     /// Takes a fragment behind a gap.
-    pub(super) fn insert_ahead(&mut self, position: u64, data: &Data<'_>) -> Result<(), Violation> {
+    pub(super) fn insert_ahead(
+        &mut self,
+        position: u64,
+        data: &Data<'_>,
+        out: &mut Delivery,
+    ) -> Result<(), Violation> {
         let before = self.runs.range_mut(..position).next_back();
         if let Some((&first, run)) = before.filter(|(_, run)| run.next == position && !run.end) {
             let charged = run.charge();
-            run.append(position, data, self.max_message_size)?;
-            self.held = self.held - charged + run.charge();
-            return self.join(first, position, data);
+            run.append(position, data, out.max_message_size)?;
+            out.recharge(charged, run.charge());
+            return self.join(first, position, data, out);
         }
         if data.flags.is_begin() && data.flags.is_end() {
             self.check_follower(position, data)?;
-            return self.finish_whole(data);
+            return finish_whole(data, out);
         }
-        let run = self.start_run(position, data)?;
-        self.runs.insert(position, run);
-        self.join(position, position, data)
+        self.runs.insert(position, Run::start(position, data, out)?);
+        self.join(position, position, data, out)
     }
 
     /// The cumulative TSN moved to `cumulative`: what ends there is the current message.
     #[inline]
-    pub(super) fn settle(&mut self, cumulative: u64, data: &Data<'_>) -> Result<(), Violation> {
+    pub(super) fn settle(
+        &mut self,
+        cumulative: u64,
+        data: &Data<'_>,
+        out: &mut Delivery,
+    ) -> Result<(), Violation> {
         if !self.runs.is_empty() {
-            self.settle_runs(cumulative)
+            self.settle_runs(cumulative, out)
                 .map_err(|()| Violation::Fragments(data.tsn))?;
         }
         match &self.current {
@@ -139,17 +110,17 @@ impl Reassembly {
         up_to: u64,
         cumulative: u64,
         streams: u16,
+        out: &mut Delivery,
     ) -> Result<(), Violation> {
         if let Some(run) = self.current.take() {
-            self.give_up(&run);
+            out.give_up(run.charge());
         }
         while let Some(first) = self
             .runs
             .first_entry()
             .filter(|first| *first.key() <= up_to)
         {
-            let run = first.remove();
-            self.give_up(&run);
+            out.give_up(first.remove().charge());
         }
         self.skipping = true;
         for skipped in forward
@@ -157,46 +128,14 @@ impl Reassembly {
             .iter()
             .filter(|skipped| skipped.stream.0 < streams)
         {
-            self.streams.stream(skipped.stream).skip(skipped.ssn);
-            self.deliver_waiting(skipped.stream);
+            let stream = out.streams.stream(skipped.stream);
+            if let Some(place) = stream.place_of_ssn(skipped.ssn) {
+                stream.skip(place);
+            }
+            out.deliver_waiting(skipped.stream);
         }
-        self.settle_runs(cumulative)
+        self.settle_runs(cumulative, out)
             .map_err(|()| Violation::Fragments(forward.new_cumulative_tsn))
-    }
-
-    /// Streams start again at SSN 0; none named means all.
-    pub(super) fn reset_streams(&mut self, streams: &[StreamId]) {
-        let mut lost = |message: ReceivedMessage| {
-            self.held -= message.cost;
-            self.skipped += 1;
-        };
-        if streams.is_empty() {
-            self.streams.reset_all().for_each(&mut lost);
-        }
-        for &stream in streams {
-            self.streams.reset(stream).for_each(&mut lost);
-        }
-    }
-
-    /// The next complete message. Its cost is the caller's from here.
-    #[inline]
-    pub(super) fn pop(&mut self) -> Option<ReceivedMessage> {
-        let message = self.ready.pop_front()?;
-        self.held -= message.cost;
-        self.ready_cost -= message.cost;
-        Some(message)
-    }
-
-    /// Cost of everything held.
-    #[inline]
-    pub(super) fn held(&self) -> usize {
-        self.held
-    }
-
-    /// Cost of what [`Reassembly::pop`] would return.
-    #[inline]
-    pub(super) fn ready_cost(&self) -> usize {
-        self.ready_cost
     }
 
     /// Cost of the message that the cumulative TSN is in.
@@ -205,56 +144,21 @@ impl Reassembly {
         self.current.as_ref().map_or(0, Run::charge)
     }
 
-    /// How many bytes of payload `free` bytes are likely to hold, as the last messages went.
-    #[inline]
-    pub(super) fn payload_in(&self, free: usize) -> usize {
-        self.mix.payload_in(free)
-    }
-
-    /// Fragments and messages dropped because they were skipped.
-    pub(super) fn skipped(&self) -> u64 {
-        self.skipped
-    }
-
-    /// The account is the sum of what is there.
+    /// Cost of everything here.
     #[cfg(test)]
-    pub(super) fn check(&self) {
-        let runs = self
-            .runs
-            .values()
-            .chain(&self.current)
-            .map(Run::charge)
-            .sum::<usize>();
-        let ready = self.ready.iter().map(|message| message.cost).sum::<usize>();
-        assert_eq!(self.ready_cost, ready);
-        assert_eq!(self.held, runs + ready + self.streams.waiting_cost());
-    }
-
-    fn start_run(&mut self, position: u64, data: &Data<'_>) -> Result<Run, Violation> {
-        let generous = data.flags.is_begin() && self.held < self.generous_below;
-        let hint = if generous {
-            self.size_hint.min(self.generous_below / 8)
-        } else {
-            0
-        };
-        let mut run = Run {
-            next: position,
-            stream: data.stream,
-            ssn: data.ssn,
-            ppid: data.ppid,
-            unordered: data.flags.is_unordered(),
-            begin: data.flags.is_begin(),
-            end: false,
-            buffer: Vec::with_capacity(hint.max(data.payload.len())),
-        };
-        run.push(data, self.max_message_size)?;
-        self.held += run.charge();
-        Ok(run)
+    pub(super) fn charge(&self) -> usize {
+        let runs = self.runs.values().chain(&self.current);
+        runs.map(Run::charge).sum()
     }
 
     /// Joins the current run with one that starts behind `position`, its last.
     #[inline]
-    fn join_next(&mut self, position: u64, data: &Data<'_>) -> Result<(), Violation> {
+    fn join_next(
+        &mut self,
+        position: u64,
+        data: &Data<'_>,
+        out: &mut Delivery,
+    ) -> Result<(), Violation> {
         if self.runs.is_empty() {
             return Ok(());
         }
@@ -266,17 +170,23 @@ impl Reassembly {
             .as_mut()
             .expect("the caller just appended to it");
         let charged = run.charge() + follower.charge();
-        run.absorb(follower, data, self.max_message_size)?;
-        self.held = self.held - charged + run.charge();
+        run.absorb(&follower, data, out.max_message_size)?;
+        out.recharge(charged, run.charge());
         if run.end {
             let run = self.current.take().expect("borrowed above");
-            return self.finish(run);
+            finish(run, out);
         }
         Ok(())
     }
 
     /// The same for the run that starts at `first`.
-    fn join(&mut self, first: u64, position: u64, data: &Data<'_>) -> Result<(), Violation> {
+    fn join(
+        &mut self,
+        first: u64,
+        position: u64,
+        data: &Data<'_>,
+        out: &mut Delivery,
+    ) -> Result<(), Violation> {
         self.check_follower(position, data)?;
         let follower = if data.flags.is_end() {
             None
@@ -288,12 +198,12 @@ impl Reassembly {
         };
         if let Some(follower) = follower {
             let charged = run.charge() + follower.charge();
-            run.absorb(follower, data, self.max_message_size)?;
-            self.held = self.held - charged + run.charge();
+            run.absorb(&follower, data, out.max_message_size)?;
+            out.recharge(charged, run.charge());
         }
         if run.begin && run.end {
             let run = self.runs.remove(&first).expect("borrowed above");
-            return self.finish(run);
+            finish(run, out);
         }
         Ok(())
     }
@@ -308,7 +218,7 @@ impl Reassembly {
         }
     }
 
-    fn settle_runs(&mut self, cumulative: u64) -> Result<(), ()> {
+    fn settle_runs(&mut self, cumulative: u64, out: &mut Delivery) -> Result<(), ()> {
         while let Some(first) = self
             .runs
             .first_entry()
@@ -316,7 +226,7 @@ impl Reassembly {
         {
             let run = first.remove();
             if self.skipping && !run.begin {
-                self.give_up(&run);
+                out.give_up(run.charge());
                 continue;
             }
             self.skipping = false;
@@ -327,93 +237,36 @@ impl Reassembly {
         }
         Ok(())
     }
+}
 
-    fn give_up(&mut self, run: &Run) {
-        self.held -= run.charge();
-        self.skipped += 1;
-    }
+#[inline]
+fn finish_whole(data: &Data<'_>, out: &mut Delivery) -> Result<(), Violation> {
+    let order = order(data.stream, data.flags.is_unordered(), data.ssn, out);
+    let label = Label {
+        stream: data.stream,
+        ppid: data.ppid,
+        order,
+    };
+    out.finish_whole(label, data.payload)
+}
 
-    #[inline]
-    fn finish_whole(&mut self, data: &Data<'_>) -> Result<(), Violation> {
-        if data.payload.len() > self.max_message_size {
-            return Err(Violation::MessageTooLarge(data.stream));
-        }
-        let payload = self.arena.copy(data.stream, data.payload);
-        let cost = payload.len() + MESSAGE_OVERHEAD;
-        self.mix.add(payload.len(), cost);
-        self.held += cost;
-        self.deliver(
-            data.ssn,
-            ReceivedMessage {
-                stream: data.stream,
-                ppid: data.ppid,
-                payload,
-                ordered: !data.flags.is_unordered(),
-                cost,
-            },
-        );
-        Ok(())
-    }
+fn finish(run: Run, out: &mut Delivery) {
+    let label = Label {
+        stream: run.stream,
+        ppid: run.ppid,
+        order: order(run.stream, run.unordered, run.ssn, out),
+    };
+    let charge = run.charge();
+    out.finish(label, run.buffer, charge);
+}
 
-    fn finish(&mut self, mut run: Run) -> Result<(), Violation> {
-        let len = run.buffer.len();
-        self.held -= run.charge();
-        self.size_hint = if len >= self.size_hint {
-            len
-        } else {
-            (self.size_hint * 3 + len) / 4
-        };
-        if run.buffer.capacity() > len + len / 8 {
-            run.buffer.shrink_to_fit();
-        }
-        let cost = run.buffer.capacity() + MESSAGE_OVERHEAD;
-        self.mix.add(len, cost);
-        self.held += cost;
-        self.deliver(
-            run.ssn,
-            ReceivedMessage {
-                stream: run.stream,
-                ppid: run.ppid,
-                payload: Bytes::from(run.buffer),
-                ordered: !run.unordered,
-                cost,
-            },
-        );
-        Ok(())
+#[inline]
+fn order(stream: StreamId, unordered: bool, ssn: Ssn, out: &mut Delivery) -> Order {
+    if unordered {
+        return Order::Unordered;
     }
-
-    #[inline]
-    fn deliver(&mut self, ssn: Ssn, message: ReceivedMessage) {
-        if !message.ordered {
-            self.push_ready(message);
-            return;
-        }
-        let stream = message.stream;
-        match self.streams.stream(stream).accept(ssn, message) {
-            Ordered::Deliver(message) => {
-                self.push_ready(message);
-                self.deliver_waiting(stream);
-            }
-            Ordered::Waits => {}
-            Ordered::Stale(message) => {
-                self.held -= message.cost;
-                self.skipped += 1;
-            }
-        }
-    }
-
-    #[inline]
-    fn deliver_waiting(&mut self, stream: StreamId) {
-        while let Some(message) = self.streams.stream(stream).next_waiting() {
-            self.push_ready(message);
-        }
-    }
-
-    #[inline]
-    fn push_ready(&mut self, message: ReceivedMessage) {
-        self.ready_cost += message.cost;
-        self.ready.push_back(message);
-    }
+    let place = out.streams.stream(stream).place_of_ssn(ssn);
+    place.map_or(Order::Stale, Order::Place)
 }
 
 /// Consecutive fragments of one message.
@@ -429,44 +282,27 @@ struct Run {
     begin: bool,
     /// It has the last one.
     end: bool,
-    buffer: Vec<u8>,
+    buffer: Buffer,
 }
-
-/// How much of what the last messages cost was payload. A sender counts payload alone, so small
-/// messages would overrun a window that counts what they cost.
-#[derive(Debug, Default)]
-struct Mix {
-    payload: usize,
-    cost: usize,
-}
-
-impl Mix {
-    #[inline]
-    fn add(&mut self, payload: usize, cost: usize) {
-        self.payload += payload;
-        self.cost += cost;
-        if self.cost > MIX_MEMORY {
-            self.payload /= 2;
-            self.cost /= 2;
-        }
-    }
-
-    fn payload_in(&self, free: usize) -> usize {
-        if self.payload >= self.cost {
-            return free;
-        }
-        let share = (free as u64 * self.payload as u64 / self.cost as u64) as usize;
-        share.max(free / SMALLEST_SHARE)
-    }
-}
-
-/// The mix is that of about as many bytes.
-const MIX_MEMORY: usize = 256 << 10;
-
-/// Messages of a few bytes must not close the window for what comes after them.
-const SMALLEST_SHARE: usize = 8;
 
 impl Run {
+    fn start(position: u64, data: &Data<'_>, out: &mut Delivery) -> Result<Self, Violation> {
+        let begin = data.flags.is_begin();
+        let mut run = Self {
+            next: position,
+            stream: data.stream,
+            ssn: data.ssn,
+            ppid: data.ppid,
+            unordered: data.flags.is_unordered(),
+            begin,
+            end: false,
+            buffer: out.buffer(begin, data.payload.len()),
+        };
+        run.push(data, out.max_message_size)?;
+        out.recharge(0, run.charge());
+        Ok(run)
+    }
+
     /// Appends the fragment at `position`, which is the next one.
     #[inline]
     fn append(&mut self, position: u64, data: &Data<'_>, max: usize) -> Result<(), Violation> {
@@ -483,15 +319,14 @@ impl Run {
 
     #[inline]
     fn push(&mut self, data: &Data<'_>, max: usize) -> Result<(), Violation> {
-        self.reserve(data.payload.len(), max)?;
-        self.buffer.extend_from_slice(data.payload);
+        self.buffer.push(data.payload, max, self.stream)?;
         self.next += 1;
         self.end = data.flags.is_end();
         Ok(())
     }
 
     /// Appends the run that follows; `data` is the fragment that closed the gap.
-    fn absorb(&mut self, follower: Run, data: &Data<'_>, max: usize) -> Result<(), Violation> {
+    fn absorb(&mut self, follower: &Run, data: &Data<'_>, max: usize) -> Result<(), Violation> {
         let continues = !self.end
             && !follower.begin
             && self.stream == follower.stream
@@ -500,25 +335,9 @@ impl Run {
         if !continues {
             return Err(Violation::Fragments(data.tsn));
         }
-        self.reserve(follower.buffer.len(), max)?;
-        self.buffer.extend_from_slice(&follower.buffer);
+        self.buffer.absorb(&follower.buffer, max, self.stream)?;
         self.next = follower.next;
         self.end = follower.end;
-        Ok(())
-    }
-
-    /// Doubles small buffers; large ones grow by an eighth, so that a huge message costs little
-    /// more than its size.
-    #[inline]
-    fn reserve(&mut self, more: usize, max: usize) -> Result<(), Violation> {
-        let len = self.buffer.len();
-        if more > max.saturating_sub(len) {
-            return Err(Violation::MessageTooLarge(self.stream));
-        }
-        if self.buffer.capacity() - len < more {
-            let step = if len < LARGE { len } else { len / 8 };
-            self.buffer.reserve_exact(step.min(max - len).max(more));
-        }
         Ok(())
     }
 
@@ -529,12 +348,5 @@ impl Run {
     }
 }
 
-/// What a complete message takes beside its bytes: its entry here and in an inbox (both queues
-/// double when they grow), the header of its memory, or its node in the map of those that wait.
-pub(super) const MESSAGE_OVERHEAD: usize = 192;
-
 /// What a run takes beside its buffer: a node of a sparsely filled map and the buffer's header.
-const RUN_OVERHEAD: usize = 256;
-
-/// Where buffers stop doubling.
-const LARGE: usize = 256 << 10;
+pub(super) const RUN_OVERHEAD: usize = 256;

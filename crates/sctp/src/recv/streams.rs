@@ -1,9 +1,11 @@
-//! Where each incoming stream is: the next SSN, and complete messages that wait for an earlier one.
+//! Where each incoming stream is: the next message, and complete ones that wait for an earlier one.
+//!
+//! A message's *place* in its stream is its SSN or MID in a number that never wraps.
 
 use std::collections::BTreeMap;
 
 use crate::event::ReceivedMessage;
-use crate::serial::{Ssn, StreamId};
+use crate::serial::{Mid, Ssn, StreamId};
 
 /// All incoming streams, in pages that exist once a stream of theirs was used: an id costs no
 /// search, and an unused one almost nothing.
@@ -14,9 +16,19 @@ pub(super) struct Streams {
 
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    /// The next SSN to deliver is its low half; the rest makes the waiting ones sortable.
+    /// The place to deliver next. Its low bits are the SSN or the MID.
     expected: u64,
     waiting: BTreeMap<u64, ReceivedMessage>,
+    unordered: Unordered,
+}
+
+/// Unordered messages have MIDs of their own, which say what belongs together and nothing else.
+#[derive(Debug, Default)]
+struct Unordered {
+    /// The furthest place seen.
+    latest: u64,
+    /// Places before this one were given up by the peer.
+    alive_from: u64,
 }
 
 /// What became of an ordered message.
@@ -73,20 +85,49 @@ impl Streams {
 }
 
 impl Stream {
+    /// The place of an ordered message; `None` if that has passed.
     #[inline]
-    pub(super) fn accept(&mut self, ssn: Ssn, message: ReceivedMessage) -> Ordered {
-        let ahead = ssn.distance_from(self.expected_ssn());
-        if ahead == 0 {
+    pub(super) fn place_of_ssn(&self, ssn: Ssn) -> Option<u64> {
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are the SSN")]
+        let expected = Ssn(self.expected as u16);
+        ssn.is_at_least(expected)
+            .then(|| self.expected + u64::from(ssn.distance_from(expected)))
+    }
+
+    /// The same by its MID.
+    #[inline]
+    pub(super) fn place_of_mid(&self, mid: Mid) -> Option<u64> {
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are the MID")]
+        let expected = Mid(self.expected as u32);
+        mid.is_at_least(expected)
+            .then(|| self.expected + u64::from(mid.distance_from(expected)))
+    }
+
+    /// The place of an unordered message among its like; `None` if the peer gave it up.
+    #[inline]
+    pub(super) fn place_of_unordered(&mut self, mid: Mid) -> Option<u64> {
+        let Unordered { latest, alive_from } = &mut self.unordered;
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are the MID")]
+        let newest = Mid(*latest as u32);
+        if mid.is_newer_than(newest) {
+            *latest += u64::from(mid.distance_from(newest));
+            return Some(*latest);
+        }
+        let place = latest.checked_sub(u64::from(newest.distance_from(mid)))?;
+        (place >= *alive_from).then_some(place)
+    }
+
+    /// Takes a complete ordered message for its place.
+    #[inline]
+    pub(super) fn accept(&mut self, place: u64, message: ReceivedMessage) -> Ordered {
+        if place == self.expected {
             self.expected += 1;
             return Ordered::Deliver(message);
         }
-        if !ssn.is_newer_than(self.expected_ssn()) {
+        if place < self.expected {
             return Ordered::Stale(message);
         }
-        match self
-            .waiting
-            .insert(self.expected + u64::from(ahead), message)
-        {
+        match self.waiting.insert(place, message) {
             None => Ordered::Waits,
             Some(earlier) => Ordered::Stale(earlier),
         }
@@ -104,19 +145,18 @@ impl Stream {
         Some(first.remove())
     }
 
-    /// Does not wait for anything up to `ssn` (RFC 3758 §3.6). What came of it, and what follows,
+    /// Does not wait for anything up to `place` (RFC 3758 §3.6). What came of it, and what follows,
     /// is in [`Stream::next_waiting`].
-    pub(super) fn skip(&mut self, ssn: Ssn) {
-        if ssn.is_at_least(self.expected_ssn()) {
-            self.expected += u64::from(ssn.distance_from(self.expected_ssn())) + 1;
-        }
+    pub(super) fn skip(&mut self, place: u64) {
+        self.expected = self.expected.max(place + 1);
     }
 
-    fn expected_ssn(&self) -> Ssn {
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is the SSN")]
-        Ssn(self.expected as u16)
+    /// Unordered messages up to `place` do not come any more.
+    pub(super) fn skip_unordered(&mut self, place: u64) {
+        let alive_from = &mut self.unordered.alive_from;
+        *alive_from = (*alive_from).max(place + 1);
     }
 }
 
-/// Streams per page; a page is 1 KiB.
+/// Streams per page; a page is 1.5 KiB.
 const PAGE: usize = 32;

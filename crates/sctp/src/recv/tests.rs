@@ -10,12 +10,16 @@ use super::*;
 use crate::serial::{Ppid, Ssn};
 use crate::wire::{DataFlags, GapBlock, SkippedStream};
 
+mod interleaving;
+
 const WINDOW: usize = 1 << 20;
 
 fn limits() -> ReceiveLimits {
     ReceiveLimits {
         window: WINDOW,
         max_message_size: 256 << 10,
+        interleaving: false,
+        incomplete_messages: 1000,
         streams: 100,
         ack_delay: ACK_DELAY,
         packet_size: 1160,
@@ -42,9 +46,43 @@ fn data(tsn: u32, flags: DataFlags, payload: &[u8]) -> Data<'_> {
     }
 }
 
+impl Inbound {
+    /// The account is the sum of what is there.
+    fn check(&self) {
+        let incomplete = match &self.fragments {
+            Fragments::Data(reassembly) => reassembly.charge(),
+            Fragments::IData(interleaved) => {
+                interleaved.check();
+                interleaved.charge()
+            }
+        };
+        self.delivery.check(incomplete);
+    }
+}
+
 /// A whole unordered message.
 fn whole(tsn: u32, payload: &[u8]) -> Data<'_> {
     data(tsn, DataFlags::WHOLE.with(DataFlags::UNORDERED), payload)
+}
+
+/// The order in which `count` fragments arrive: each moved up to `depth` places, some twice.
+fn disturbed(count: usize, seed: Option<u64>, depth: usize) -> Vec<usize> {
+    let mut arrivals: Vec<usize> = (0..count).collect();
+    if let Some(mut random) = seed {
+        for at in 0..count {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let other = at + (random >> 33) as usize % depth;
+            if other < arrivals.len() {
+                arrivals.swap(at, other);
+            }
+            if random >> 60 == 0 {
+                arrivals.push(arrivals[at]);
+            }
+        }
+    }
+    arrivals
 }
 
 /// One packet with one chunk.
@@ -445,20 +483,7 @@ mod reassembling {
             depth in 1usize..200,
         ) {
             let fragments = fragments(initial, &messages);
-            let mut order_of_arrival: Vec<usize> = (0..fragments.len()).collect();
-            if let Some(mut random) = order {
-                // Each moves up to `depth` places, and some come twice.
-                for at in 0..order_of_arrival.len() {
-                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    let other = at + (random >> 33) as usize % depth;
-                    if other < order_of_arrival.len() {
-                        order_of_arrival.swap(at, other);
-                    }
-                    if random >> 60 == 0 {
-                        order_of_arrival.push(order_of_arrival[at]);
-                    }
-                }
-            }
+            let order_of_arrival = disturbed(fragments.len(), order, depth);
             let mut inbound = Inbound::new(limits(), Tsn(initial));
             let mut missing: Vec<usize> = messages.iter().map(|(.., lengths)| lengths.len()).collect();
             let mut seen = BTreeSet::new();
@@ -471,7 +496,7 @@ mod reassembling {
                 if expected == Disposition::Accepted {
                     missing[fragment.message] -= 1;
                 }
-                inbound.reassembly.check();
+                inbound.check();
                 while let Some(message) = inbound.poll_message() {
                     let number = message.ppid.0 as usize;
                     prop_assert!(delivered.insert(number), "message {} twice", number);
@@ -533,7 +558,7 @@ mod reassembling {
                         break;
                     }
                 }
-                inbound.reassembly.check();
+                inbound.check();
                 prop_assert!(inbound.held() <= 2 * 20_000 + 30_000 + 8192);
             }
         }
@@ -600,7 +625,7 @@ mod reassembling {
         inbound.on_forward_tsn(&forward(6, 2)).unwrap();
         assert_eq!(inbound.cumulative_tsn(), Tsn(7));
         assert_eq!(inbound.poll_message().unwrap().ppid, Ppid(3));
-        inbound.reassembly.check();
+        inbound.check();
         // Old, and beyond anything that can be in flight: nothing changes.
         inbound.on_forward_tsn(&forward(3, 9)).unwrap();
         inbound.on_forward_tsn(&forward(70_000, 9)).unwrap();
@@ -812,7 +837,7 @@ mod memory {
                 inbound.on_packet_end(base());
             }
             assert!(inbound.held() <= 2 * WINDOW, "{}", inbound.held());
-            inbound.reassembly.check();
+            inbound.check();
         }
     }
 
@@ -913,7 +938,13 @@ mod memory {
         inbound.on_data(&whole(1, b"x")).unwrap();
         inbound.on_data(&whole(2, b"x")).unwrap();
         let message = inbound.poll_message().unwrap();
-        inbound.restart(Tsn(1000), 5);
+        inbound.restart(
+            ReceiveLimits {
+                streams: 5,
+                ..limits()
+            },
+            Tsn(1000),
+        );
         assert_eq!(inbound.held(), message.cost);
         inbound
             .on_data(&Data {

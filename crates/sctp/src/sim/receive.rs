@@ -19,6 +19,8 @@ impl ReceiveHalf {
         let limits = ReceiveLimits {
             window,
             max_message_size,
+            interleaving: false,
+            incomplete_messages: 1000,
             streams,
             ack_delay: ACK_DELAY,
             packet_size: 1160,
