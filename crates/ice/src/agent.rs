@@ -2,15 +2,15 @@
 
 use crate::address::{canonical, is_dialable};
 use crate::candidate::Candidate;
-use crate::checklist::PairId;
+use crate::checklist::{Pair, PairId};
 use crate::config::AgentConfig;
 use crate::credentials::Credentials;
 use crate::error::{CandidateError, CredentialsError, Ignored, LocalAddressError};
 use crate::event::{Event, LocalId, Role, SelectedPair, State, Transmit};
-use crate::gathering::Gathering;
+use crate::gathering::{Gathering, StunServer};
 use crate::generation::Generation;
 use crate::local::Locals;
-use crate::stats::{CandidateStats, IgnoredCounts, PairStats, Stats};
+use crate::stats::{IgnoredCounts, PairStats, Stats};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
@@ -40,6 +40,10 @@ pub struct Agent {
     pub(crate) closed: bool,
     /// Peer-reflexive candidates so far, for their foundations.
     pub(crate) discovered: u64,
+    /// Remote candidates of other kinds so far; both together name them.
+    pub(crate) signalled: u64,
+    /// Pairs so far.
+    pub(crate) paired: u64,
     pub(crate) selected_changes: u64,
     ignored: IgnoredCounts,
 }
@@ -75,6 +79,8 @@ impl Agent {
             state: State::New,
             closed: false,
             discovered: 0,
+            signalled: 0,
+            paired: 0,
             selected_changes: 0,
             ignored: IgnoredCounts::default(),
         }
@@ -151,15 +157,19 @@ impl Agent {
         self.settle(now);
     }
 
-    /// A STUN server, resolved. Asked through every socket of its address family. False when the
-    /// address cannot be dialled, is known, or the limit is reached.
-    pub fn add_stun_server(&mut self, now: Instant, server: SocketAddr) -> bool {
-        let server = canonical(server);
-        let servers = self.gathering.servers();
-        let room = servers.len() < self.config.limits.stun_servers;
-        if !is_dialable(server) || servers.contains(&server) || !room {
+    /// A STUN server, resolved; `url` is what [`CandidateStats`](crate::CandidateStats) calls it.
+    /// Asked through every socket of its address family. False when the address cannot be dialled,
+    /// is known, or the limit is reached.
+    pub fn add_stun_server(&mut self, now: Instant, server: SocketAddr, url: &str) -> bool {
+        let address = canonical(server);
+        let room = self.gathering.servers().len() < self.config.limits.stun_servers;
+        if !is_dialable(address) || self.gathering.server(address).is_some() || !room {
             return false;
         }
+        let server = StunServer {
+            address,
+            url: url.into(),
+        };
         self.gathering
             .add_server(now, server, self.locals.addresses(), &self.config);
         self.settle(now);
@@ -232,24 +242,60 @@ impl Agent {
                 || previous.is_some_and(|p| p.generation.is_validated(local, source)))
     }
 
-    /// Authenticated data (a DTLS record or SRTP packet that opened) has arrived from `source` on
-    /// socket `local`. Counts as a sign of life if that is the selected pair. Cheap; call it once
-    /// per burst.
-    pub fn note_received(&mut self, now: Instant, local: LocalId, source: SocketAddr) {
-        let Some(generation) = self.watched() else {
+    /// Authenticated data (DTLS records or SRTP packets that opened) has arrived from `source` on
+    /// socket `local`: `packets` datagrams with `bytes` of UDP payload. Counts as a sign of life if
+    /// that is the selected pair. Cheap; call it once per burst.
+    pub fn note_received(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        source: SocketAddr,
+        packets: u64,
+        bytes: u64,
+    ) {
+        let Some((pair, selected)) = self.pair_of(local, canonical(source)) else {
             return;
         };
-        let Some(selected) = &generation.selected else {
-            return;
-        };
-        let pair = generation.list.pair(selected.pair);
-        if (pair.local, pair.destination) != (local, canonical(source)) {
-            return;
-        }
-        let heard = self.heard(now);
+        pair.counters.received.add(now, packets, bytes);
+        let heard = selected.then(|| self.heard(now)).flatten();
         if heard.is_some_and(|h| h.resumed || h.reconnected) {
             self.settle(now);
         }
+    }
+
+    /// `packets` datagrams with `bytes` of UDP payload, no checks, were sent from socket `local` to
+    /// `destination`. For [`PairStats`] alone. Cheap; call it once per burst.
+    pub fn note_sent(
+        &mut self,
+        now: Instant,
+        local: LocalId,
+        destination: SocketAddr,
+        packets: u64,
+        bytes: u64,
+    ) {
+        if let Some((pair, _)) = self.pair_of(local, canonical(destination)) {
+            pair.counters.sent.add(now, packets, bytes);
+        }
+    }
+
+    /// The pair of these addresses in the generation in use, and whether it is selected.
+    fn pair_of(&mut self, local: LocalId, remote: SocketAddr) -> Option<(&mut Pair, bool)> {
+        let previous = self.previous.as_mut().map(|p| &mut p.generation);
+        let generation = match previous {
+            Some(previous) if self.current.selected.is_none() => previous,
+            Some(_) | None => &mut self.current,
+        };
+        // Nearly always the selected one, and a comparison is cheaper than a hash.
+        let selected = generation.selected.as_ref().map(|s| s.pair);
+        let is_it = |id: &PairId| {
+            let pair = generation.list.pair(*id);
+            (pair.local, pair.destination) == (local, remote)
+        };
+        let id = match selected.filter(is_it) {
+            Some(id) => id,
+            None => generation.list.find(local, remote)?,
+        };
+        Some((generation.list.pair_mut(id), selected == Some(id)))
     }
 
     /// The next datagram to send. Call until `None`, after every other call.
@@ -331,43 +377,59 @@ impl Agent {
     /// Counters.
     pub fn stats(&self) -> Stats {
         let current = &self.current;
-        let selected = current.selected.as_ref();
-        let pairs = current.list.iter().map(|(id, p)| {
-            let selected = selected.filter(|s| s.pair == id);
-            PairStats {
-                local: p.local,
-                remote: p.destination,
-                state: p.state,
-                priority: p.priority,
-                nominated: selected.is_some_and(|s| s.nominated),
-                selected: selected.is_some(),
-                current_rtt: p.rtt,
-                total_rtt: p.total_rtt,
-                requests_sent: p.counters.requests_sent,
-                consent_requests_sent: p.counters.consent_requests_sent,
-                requests_received: p.counters.requests_received,
-                responses_sent: p.counters.responses_sent,
-                responses_received: p.counters.responses_received,
-            }
-        });
-        let local = self.locals.candidates().iter();
-        let local = local.map(|c| CandidateStats {
-            candidate: c.candidate.clone(),
-            local: Some(c.base),
-        });
-        let remote = current.candidates.iter();
-        let remote = remote.map(|c| CandidateStats {
-            candidate: c.candidate.clone(),
-            local: None,
-        });
+        let previous = self.previous.as_ref().map(|p| &p.generation);
+        // What a restart left behind counts while data flows over it.
+        let in_use = previous.filter(|_| current.selected.is_none());
+        let old = in_use.and_then(|g| Some((g, g.selected.as_ref()?.pair)));
+        let pairs = current.list.iter().map(|(id, _)| (current, id));
+        let remote = old.map(|(g, id)| &g.candidates[g.list.pair(id).remote]);
         Stats {
             state: self.state,
             role: self.role,
-            local_candidates: local.collect(),
-            remote_candidates: remote.collect(),
-            pairs: pairs.collect(),
+            local_ufrag: current.local.ufrag().to_owned(),
+            local_candidates: self.locals.candidates().iter().map(Into::into).collect(),
+            remote_candidates: current
+                .candidates
+                .iter()
+                .chain(remote)
+                .map(Into::into)
+                .collect(),
+            pairs: pairs
+                .chain(old)
+                .map(|(generation, id)| self.pair_stats(generation, id))
+                .collect(),
             selected_changes: self.selected_changes,
             ignored: self.ignored,
+        }
+    }
+
+    fn pair_stats(&self, generation: &Generation, id: PairId) -> PairStats {
+        let pair = generation.list.pair(id);
+        let counters = &pair.counters;
+        let selected = generation.selected.as_ref().filter(|s| s.pair == id);
+        PairStats {
+            id: pair.number,
+            local_candidate: self.locals.of_pair(pair.local, pair.mapped).map(|c| c.id),
+            remote_candidate: generation.candidates[pair.remote].id,
+            local: pair.local,
+            remote: pair.destination,
+            state: pair.state,
+            priority: pair.priority,
+            nominated: selected.is_some_and(|s| s.nominated),
+            selected: selected.is_some(),
+            current_rtt: pair.rtt,
+            total_rtt: pair.total_rtt,
+            requests_sent: counters.requests_sent,
+            consent_requests_sent: counters.consent_requests_sent,
+            requests_received: counters.requests_received,
+            responses_sent: counters.responses_sent,
+            responses_received: counters.responses_received,
+            packets_sent: counters.sent.packets,
+            bytes_sent: counters.sent.bytes,
+            last_packet_sent: counters.sent.last,
+            packets_received: counters.received.packets,
+            bytes_received: counters.received.bytes,
+            last_packet_received: counters.received.last,
         }
     }
 
@@ -419,20 +481,11 @@ impl Agent {
 
     fn describe(&self, generation: &Generation, id: PairId, nominated: bool) -> SelectedPair {
         let pair = generation.list.pair(id);
-        let mapped = pair
-            .mapped
-            .and_then(|mapped| self.locals.find(pair.local, mapped));
-        let of_base = || {
-            self.locals
-                .candidates()
-                .iter()
-                .find(|c| c.base == pair.local)
-        };
-        let local = mapped.or_else(|| of_base().map(|c| &c.candidate));
+        let local = self.locals.of_pair(pair.local, pair.mapped);
         let remote = &generation.candidates[pair.remote].candidate;
         SelectedPair {
             local: pair.local,
-            local_candidate: local.unwrap_or(remote).clone(),
+            local_candidate: local.map_or(remote, |c| &c.candidate).clone(),
             remote: pair.destination,
             remote_candidate: remote.clone(),
             rtt: pair.rtt,

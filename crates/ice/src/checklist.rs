@@ -15,6 +15,8 @@ pub(crate) struct PairId(usize);
 /// their own: they are sent from their base and would be pruned (RFC 8445 §6.1.2.4).
 #[derive(Debug)]
 pub(crate) struct Pair {
+    /// For statistics: other than [`PairId`], never used again.
+    pub(crate) number: u64,
     pub(crate) local: LocalId,
     pub(crate) destination: SocketAddr,
     /// Index among the remote candidates.
@@ -41,6 +43,15 @@ pub(crate) struct Pair {
     pub(crate) counters: PairCounters,
 }
 
+impl Pair {
+    /// A check was answered after `rtt`.
+    pub(crate) fn measured(&mut self, rtt: Duration) {
+        self.rtt = Some(rtt);
+        self.total_rtt += rtt;
+        self.counters.responses_received += 1;
+    }
+}
+
 /// Counters of a pair, as in [`PairStats`](crate::PairStats).
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct PairCounters {
@@ -49,11 +60,30 @@ pub(crate) struct PairCounters {
     pub(crate) requests_received: u64,
     pub(crate) responses_sent: u64,
     pub(crate) responses_received: u64,
+    pub(crate) sent: Traffic,
+    pub(crate) received: Traffic,
+}
+
+/// Datagrams of a pair in one direction that are no checks.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Traffic {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) last: Option<Instant>,
+}
+
+impl Traffic {
+    pub(crate) fn add(&mut self, now: Instant, packets: u64, bytes: u64) {
+        self.packets += packets;
+        self.bytes += bytes;
+        self.last = Some(now);
+    }
 }
 
 /// What a new pair is made of.
 #[derive(Debug)]
 pub(crate) struct NewPair {
+    pub(crate) number: u64,
     pub(crate) local: LocalId,
     pub(crate) destination: SocketAddr,
     pub(crate) remote: usize,
@@ -140,6 +170,7 @@ impl Checklist {
         };
         let key = (new.local, new.destination);
         let pair = Pair {
+            number: new.number,
             local: new.local,
             destination: new.destination,
             remote: new.remote,

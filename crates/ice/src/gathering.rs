@@ -7,15 +7,24 @@ use crate::config::AgentConfig;
 use crate::event::{LocalId, Role};
 use crate::stun::TransactionId;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The queries of one generation.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
-    servers: Vec<SocketAddr>,
+    servers: Vec<StunServer>,
     queries: Vec<Query>,
     addresses_done: bool,
     complete: bool,
+}
+
+/// A STUN server.
+#[derive(Debug, Clone)]
+pub(crate) struct StunServer {
+    pub(crate) address: SocketAddr,
+    /// What the caller calls it.
+    pub(crate) url: Arc<str>,
 }
 
 /// One socket asking one server.
@@ -39,8 +48,12 @@ enum QueryState {
 }
 
 impl Gathering {
-    pub(crate) fn servers(&self) -> &[SocketAddr] {
+    pub(crate) fn servers(&self) -> &[StunServer] {
         &self.servers
+    }
+
+    pub(crate) fn server(&self, address: SocketAddr) -> Option<&StunServer> {
+        self.servers.iter().find(|s| s.address == address)
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -50,14 +63,14 @@ impl Gathering {
     pub(crate) fn add_server(
         &mut self,
         now: Instant,
-        server: SocketAddr,
+        server: StunServer,
         locals: impl Iterator<Item = (LocalId, SocketAddr)>,
         config: &AgentConfig,
     ) {
-        self.servers.push(server);
         for (id, address) in locals {
-            self.ask(now, id, address, server, config);
+            self.ask(now, id, address, server.address, config);
         }
+        self.servers.push(server);
     }
 
     pub(crate) fn add_local(
@@ -68,7 +81,7 @@ impl Gathering {
         config: &AgentConfig,
     ) {
         for i in 0..self.servers.len() {
-            self.ask(now, id, address, self.servers[i], config);
+            self.ask(now, id, address, self.servers[i].address, config);
         }
     }
 

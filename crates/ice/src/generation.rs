@@ -6,7 +6,7 @@ use crate::checklist::{Checklist, PairId};
 use crate::consent::Consent;
 use crate::credentials::Credentials;
 use crate::event::LocalId;
-use crate::stats::PairState;
+use crate::stats::{CandidateId, PairState};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,7 @@ pub(crate) struct Remote {
 /// A candidate of the remote, signalled or discovered.
 #[derive(Debug)]
 pub(crate) struct RemoteCandidate {
+    pub(crate) id: CandidateId,
     pub(crate) candidate: Candidate,
     pub(crate) address: SocketAddr,
 }

@@ -8,7 +8,7 @@ use crate::error::Ignored;
 use crate::event::{LocalId, Role, Transmit};
 use crate::generation::{EarlyCheck, Failure, RemoteCandidate};
 use crate::nomination::PREVIOUS;
-use crate::stats::PairState;
+use crate::stats::{CandidateId, PairState};
 use crate::stun::{self, Class, Request, Unverified};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -186,6 +186,9 @@ impl Agent {
         let answer = stun::encode_success(message.transaction, source, previous.local.pwd());
         self.answer(local, source, message, answer)?;
         if let Some(previous) = &mut self.previous {
+            let counters = &mut previous.generation.list.pair_mut(id).counters;
+            counters.requests_received += 1;
+            counters.responses_sent += 1;
             previous.drop_at = previous.drop_at.map(|_| now + PREVIOUS);
         }
         if selected && self.current.selected.is_none() {
@@ -222,6 +225,7 @@ impl Agent {
         self.discovered += 1;
         candidate.foundation = format!("p{}", self.discovered);
         let new = RemoteCandidate {
+            id: CandidateId(self.discovered + self.signalled),
             candidate,
             address: source,
         };
@@ -252,7 +256,9 @@ impl Agent {
     ) -> Option<PairId> {
         let base = self.locals.base(local)?;
         let candidate = &self.current.candidates[remote].candidate;
+        self.paired += 1;
         let new = NewPair {
+            number: self.paired,
             local,
             destination,
             remote,

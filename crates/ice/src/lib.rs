@@ -95,5 +95,5 @@ pub use error::{
 };
 pub use event::{Event, LocalId, Role, SelectedPair, State, Transmit};
 pub use limits::Limits;
-pub use stats::{CandidateStats, IgnoredCounts, PairState, PairStats, Stats};
+pub use stats::{CandidateId, CandidateStats, IgnoredCounts, PairState, PairStats, Stats};
 pub use stun::{is_stun, local_ufrag};

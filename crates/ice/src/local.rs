@@ -2,7 +2,10 @@
 
 use crate::candidate::{Address, Candidate, CandidateKind, priority};
 use crate::event::LocalId;
+use crate::gathering::StunServer;
+use crate::stats::CandidateId;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// A socket of ours: the base of its candidates.
 #[derive(Debug)]
@@ -16,7 +19,10 @@ pub(crate) struct Base {
 /// A candidate of ours.
 #[derive(Debug)]
 pub(crate) struct LocalCandidate {
+    pub(crate) id: CandidateId,
     pub(crate) base: LocalId,
+    /// The STUN server that it came from.
+    pub(crate) url: Option<Arc<str>>,
     pub(crate) candidate: Candidate,
 }
 
@@ -28,6 +34,8 @@ pub(crate) struct Locals {
     foundations: Vec<(CandidateKind, IpAddr, Option<IpAddr>)>,
     /// Bases ever added, so that no two share a preference.
     added: u16,
+    /// Candidates ever added.
+    named: u64,
 }
 
 impl Locals {
@@ -82,10 +90,7 @@ impl Locals {
         let mut candidate = Candidate::udp(kind, base.address, priority(kind, base.preference));
         candidate.foundation.clone_from(&base.foundation);
         candidate.ufrag = Some(ufrag.to_owned());
-        self.candidates.push(LocalCandidate {
-            base: id,
-            candidate: candidate.clone(),
-        });
+        self.push(id, candidate.clone(), None);
         Some(candidate)
     }
 
@@ -96,7 +101,7 @@ impl Locals {
         id: LocalId,
         kind: CandidateKind,
         mapped: SocketAddr,
-        server: Option<SocketAddr>,
+        server: Option<&StunServer>,
         ufrag: &str,
     ) -> Option<Candidate> {
         if self.find(id, mapped).is_some() || self.candidates.len() >= MAX_CANDIDATES {
@@ -105,25 +110,43 @@ impl Locals {
         let base = self.base(id)?;
         let (address, preference) = (base.address, base.preference);
         let mut candidate = Candidate::udp(kind, mapped, priority(kind, preference));
-        candidate.foundation = self.foundation(kind, address.ip(), server.map(|s| s.ip()));
+        candidate.foundation = self.foundation(kind, address.ip(), server.map(|s| s.address.ip()));
         candidate.related = Some((Address::Ip(address.ip()), address.port()));
         candidate.ufrag = Some(ufrag.to_owned());
-        self.candidates.push(LocalCandidate {
-            base: id,
-            candidate: candidate.clone(),
-        });
+        self.push(id, candidate.clone(), server.map(|s| s.url.clone()));
         Some(candidate)
     }
 
     /// The candidate of a base with this address.
-    pub(crate) fn find(&self, id: LocalId, mapped: SocketAddr) -> Option<&Candidate> {
-        self.candidates
-            .iter()
-            .map(|c| (c.base, &c.candidate))
-            .find(|(base, c)| {
-                *base == id && c.port == mapped.port() && c.address == Address::Ip(mapped.ip())
-            })
-            .map(|(_, c)| c)
+    pub(crate) fn find(&self, id: LocalId, mapped: SocketAddr) -> Option<&LocalCandidate> {
+        self.candidates.iter().find(|c| {
+            let candidate = &c.candidate;
+            c.base == id
+                && candidate.port == mapped.port()
+                && candidate.address == Address::Ip(mapped.ip())
+        })
+    }
+
+    /// The candidate that stands for a pair of this base: the one that the remote has seen, else
+    /// the first.
+    pub(crate) fn of_pair(
+        &self,
+        id: LocalId,
+        mapped: Option<SocketAddr>,
+    ) -> Option<&LocalCandidate> {
+        mapped
+            .and_then(|mapped| self.find(id, mapped))
+            .or_else(|| self.candidates.iter().find(|c| c.base == id))
+    }
+
+    fn push(&mut self, base: LocalId, candidate: Candidate, url: Option<Arc<str>>) {
+        self.named += 1;
+        self.candidates.push(LocalCandidate {
+            id: CandidateId(self.named),
+            base,
+            url,
+            candidate,
+        });
     }
 
     /// PRIORITY of a check from this base: what a candidate found by it would have

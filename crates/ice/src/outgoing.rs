@@ -92,6 +92,7 @@ impl Agent {
         selected.consent.sent(now, config, &mut self.rng);
         let (id, role) = (selected.pair, self.role);
         let nominate = selected.nominated && role == Role::Controlling;
+        generation.list.pair_mut(id).counters.consent_requests_sent += 1;
         let id_and_role = (TransactionId::random(&mut self.rng), role, self.tie_breaker);
         encode(generation, &self.locals, now, id, nominate, id_and_role)
     }

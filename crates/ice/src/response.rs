@@ -61,10 +61,7 @@ impl Agent {
         match response {
             Response::Success { mapped } => {
                 let pair = self.current.list.pair_mut(id);
-                let rtt = now.saturating_duration_since(sent.at);
-                pair.rtt = Some(rtt);
-                pair.total_rtt += rtt;
-                pair.counters.responses_received += 1;
+                pair.measured(now.saturating_duration_since(sent.at));
                 pair.authenticated = true;
                 pair.last_answer = Some(now);
                 pair.mapped = Some(mapped);
@@ -121,6 +118,9 @@ impl Agent {
         let response = message.response(Some(remote.credentials.pwd()))?;
         let pair = previous.list.pair_mut(id);
         pair.outstanding.remove(sent.id);
+        if matches!(response, Response::Success { .. }) {
+            pair.measured(now.saturating_duration_since(sent.at));
+        }
         let selected = previous.selected.as_ref().is_some_and(|s| s.pair == id);
         if selected && self.current.selected.is_none() {
             match response {
@@ -149,9 +149,10 @@ impl Agent {
         if let Some(mapped) = mapped {
             let kind = CandidateKind::ServerReflexive;
             let ufrag = self.current.local.ufrag();
+            let server = self.gathering.server(server);
             let new = self
                 .locals
-                .reflexive_candidate(local, kind, mapped, Some(server), ufrag);
+                .reflexive_candidate(local, kind, mapped, server, ufrag);
             self.events.extend(new.map(Event::LocalCandidate));
         }
     }

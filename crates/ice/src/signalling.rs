@@ -7,6 +7,7 @@ use crate::credentials::Credentials;
 use crate::error::{CandidateError, CredentialsError, LocalAddressError};
 use crate::event::{Event, LocalId, Role};
 use crate::generation::{Failure, Generation, Remote, RemoteCandidate};
+use crate::stats::CandidateId;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -101,9 +102,12 @@ impl Agent {
         if self.current.candidates.len() >= max {
             return Err(CandidateError::TooMany { max });
         }
-        self.current
-            .candidates
-            .push(RemoteCandidate { candidate, address });
+        self.signalled += 1;
+        self.current.candidates.push(RemoteCandidate {
+            id: CandidateId(self.discovered + self.signalled),
+            candidate,
+            address,
+        });
         if self.current.failed == Some(Failure::Timeout) {
             self.current.failed = None;
             self.current.started = Some(now);

@@ -3,8 +3,11 @@
 use crate::candidate::Candidate;
 use crate::error::Ignored;
 use crate::event::{LocalId, Role, State};
+use crate::generation::RemoteCandidate;
+use crate::local::LocalCandidate;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A snapshot of an [`Agent`](crate::Agent).
 #[derive(Debug, Clone, PartialEq)]
@@ -13,11 +16,14 @@ pub struct Stats {
     pub state: State,
     /// Role, after any conflict was resolved.
     pub role: Role,
+    /// Our user name fragment of the current generation.
+    pub local_ufrag: String,
     /// Our candidates, discovered ones included.
     pub local_candidates: Vec<CandidateStats>,
     /// The remote's candidates, discovered ones included.
     pub remote_candidates: Vec<CandidateStats>,
-    /// Pairs of the current generation.
+    /// Pairs of the current generation and, during a restart, the one of the last generation that
+    /// is still in use.
     pub pairs: Vec<PairStats>,
     /// How often the selected pair has changed.
     pub selected_changes: u64,
@@ -25,13 +31,44 @@ pub struct Stats {
     pub ignored: IgnoredCounts,
 }
 
+/// Names a candidate among the local, or among the remote ones; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CandidateId(pub u64);
+
 /// One candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateStats {
-    /// The candidate.
+    /// Its name.
+    pub id: CandidateId,
+    /// The candidate: type, address, priority, foundation, related address, ufrag.
     pub candidate: Candidate,
     /// The socket behind it, for a local candidate.
     pub local: Option<LocalId>,
+    /// The STUN server that a local server-reflexive candidate came from, as it was given to
+    /// [`Agent::add_stun_server`](crate::Agent::add_stun_server).
+    pub url: Option<Arc<str>>,
+}
+
+impl From<&LocalCandidate> for CandidateStats {
+    fn from(local: &LocalCandidate) -> Self {
+        Self {
+            id: local.id,
+            candidate: local.candidate.clone(),
+            local: Some(local.base),
+            url: local.url.clone(),
+        }
+    }
+}
+
+impl From<&RemoteCandidate> for CandidateStats {
+    fn from(remote: &RemoteCandidate) -> Self {
+        Self {
+            id: remote.id,
+            candidate: remote.candidate.clone(),
+            local: None,
+            url: None,
+        }
+    }
 }
 
 /// State of a pair (RFC 8445 §6.1.2.6).
@@ -52,6 +89,13 @@ pub enum PairState {
 /// One pair.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairStats {
+    /// Names the pair for the life of the agent.
+    pub id: u64,
+    /// Our candidate as the remote sees it: discovered by a check where a NAT has mapped the base.
+    /// `None` for a base without candidates.
+    pub local_candidate: Option<CandidateId>,
+    /// The remote's.
+    pub remote_candidate: CandidateId,
     /// Our socket.
     pub local: LocalId,
     /// The remote's address.
@@ -78,6 +122,19 @@ pub struct PairStats {
     pub responses_sent: u64,
     /// Authentic answers received.
     pub responses_received: u64,
+    /// Datagrams sent that are no checks, as told by [`Agent::note_sent`](crate::Agent::note_sent).
+    pub packets_sent: u64,
+    /// UDP payload bytes in them.
+    pub bytes_sent: u64,
+    /// When the last of them was sent.
+    pub last_packet_sent: Option<Instant>,
+    /// Datagrams received that are no checks, as told by
+    /// [`Agent::note_received`](crate::Agent::note_received).
+    pub packets_received: u64,
+    /// UDP payload bytes in them.
+    pub bytes_received: u64,
+    /// When the last of them was received.
+    pub last_packet_received: Option<Instant>,
 }
 
 /// Ignored datagrams by reason.

@@ -120,7 +120,7 @@ fn stun_timeout_and_keepalive() {
     net.add_address(A, "192.0.2.1:1000");
     for server in ["203.0.113.1:3478", "203.0.113.2:3478"] {
         let now = net.now;
-        assert!(net.agent(A).add_stun_server(now, addr(server)));
+        assert!(net.agent(A).add_stun_server(now, addr(server), "stun:test"));
     }
     let now = net.now;
     net.agent(A).local_addresses_done(now);
@@ -180,8 +180,8 @@ fn limits() {
     let agent = net.agent(A);
     let third = agent.add_local_address(now, LocalId(9), addr("192.0.2.1:1002"));
     assert_eq!(third, Err(LocalAddressError::TooMany { max: 2 }));
-    assert!(agent.add_stun_server(now, addr("203.0.113.1:1")));
-    assert!(!agent.add_stun_server(now, addr("203.0.113.2:1")));
+    assert!(agent.add_stun_server(now, addr("203.0.113.1:1"), "stun:test"));
+    assert!(!agent.add_stun_server(now, addr("203.0.113.2:1"), "stun:test"));
     let taken = (0..10).filter(|i| {
         let line = format!("candidate:{i} 1 udp 9 203.0.113.{} 9 typ host", i + 1);
         agent

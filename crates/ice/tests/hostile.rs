@@ -520,7 +520,12 @@ fn undialable_candidates_are_never_dialled() {
                 address
             }
         );
-        assert!(address == "::ffff:192.0.2.5" || !net.agent(A).add_stun_server(now, addr(&server)));
+        assert!(
+            address == "::ffff:192.0.2.5"
+                || !net
+                    .agent(A)
+                    .add_stun_server(now, addr(&server), "stun:test")
+        );
     }
     net.run_for(Duration::from_secs(5));
     assert!(net.hosts[A].sent.is_empty());
@@ -679,7 +684,8 @@ fn stun_server_answers_are_bound_to_their_query() {
     let mut net = Net::new(6, link(ms(40), 0.0));
     net.add_address(A, "192.0.2.1:1000");
     let now = net.now;
-    net.agent(A).add_stun_server(now, addr("203.0.113.1:3478"));
+    net.agent(A)
+        .add_stun_server(now, addr("203.0.113.1:3478"), "stun:test");
     let query = drain(&mut net).remove(0);
     let good = success(&query.payload, "198.51.100.1:4000");
     let nonsense = success(&query.payload, "224.0.0.1:4000");

@@ -120,7 +120,7 @@ fn consent_needs_answers_of_our_own() {
         net.run_for(S);
         let now = net.now;
         net.agent(A)
-            .note_received(now, LocalId(0), addr("192.0.2.2:2000"));
+            .note_received(now, LocalId(0), addr("192.0.2.2:2000"), 1, 1000);
     }
     let failed = net.when_state(A, down, State::Failed).unwrap() - down;
     assert!(failed > 25 * S && failed <= 31 * S, "{failed:?}");
@@ -140,7 +140,8 @@ fn data_keeps_the_pair_connected() {
         for _ in 0..100 {
             net.run_for(ms(100));
             let now = net.now;
-            net.agent(A).note_received(now, LocalId(0), addr(source));
+            net.agent(A)
+                .note_received(now, LocalId(0), addr(source), 1, 1000);
         }
         assert_eq!(net.state(A) == State::Completed, connected, "{source}");
     }

@@ -29,7 +29,10 @@ fn behind_nats(seed: u64, loss: f64, symmetric: bool, both: bool) -> Net {
     }
     for host in [A, B] {
         let now = net.now;
-        assert!(net.agent(host).add_stun_server(now, addr(STUN)));
+        assert!(
+            net.agent(host)
+                .add_stun_server(now, addr(STUN), "stun:test")
+        );
         net.agent(host).local_addresses_done(now);
     }
     net
@@ -102,7 +105,10 @@ fn dead_stun_server_delays_nothing() {
         net.add_address(host, address);
         for server in ["203.0.113.8:3478", "203.0.113.9:3478"] {
             let now = net.now;
-            assert!(net.agent(host).add_stun_server(now, addr(server)));
+            assert!(
+                net.agent(host)
+                    .add_stun_server(now, addr(server), "stun:test")
+            );
         }
         let now = net.now;
         net.agent(host).local_addresses_done(now);
@@ -155,7 +161,7 @@ fn sockets_out_of_reach_do_not_ask() {
         net.add_address(A, address);
     }
     let now = net.now;
-    assert!(net.agent(A).add_stun_server(now, addr(STUN)));
+    assert!(net.agent(A).add_stun_server(now, addr(STUN), "stun:test"));
     net.agent(A).local_addresses_done(now);
     net.run_for(Duration::from_secs(1));
     assert_eq!(gathered(&net, A), Some(Duration::ZERO));

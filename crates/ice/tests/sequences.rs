@@ -74,7 +74,11 @@ impl World {
             }
             Call::RemoveLocal(id) => agent.remove_local_address(now, LocalId(*id)),
             Call::AddServer(i) => {
-                agent.add_stun_server(now, SocketAddr::from(([203, 0, 113, *i], 3478)));
+                agent.add_stun_server(
+                    now,
+                    SocketAddr::from(([203, 0, 113, *i], 3478)),
+                    "stun:test",
+                );
             }
             Call::AddressesDone => agent.local_addresses_done(now),
             Call::ExchangeCredentials => {
@@ -124,7 +128,9 @@ impl World {
                 self.call(1, &Call::ExchangeCredentials);
             }
             Call::Data(id, host) => {
-                agent.note_received(now, LocalId(*id), address(usize::from(*host) % 2, *id));
+                let remote = address(usize::from(*host) % 2, *id);
+                agent.note_received(now, LocalId(*id), remote, 1, 100);
+                agent.note_sent(now, LocalId(*id), remote, 1, 100);
             }
             Call::Close => agent.close(),
         }

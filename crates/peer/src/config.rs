@@ -242,6 +242,14 @@ impl PeerConnectionBuilder {
     }
 }
 
+/// A STUN server, still to be resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct StunServer {
+    pub(crate) url: String,
+    /// `host:port`.
+    pub(crate) address: String,
+}
+
 impl Config {
     fn check(&self) -> Result<(), Error> {
         fn at_least(option: &'static str, value: usize, least: usize) -> Result<(), Error> {
@@ -277,12 +285,14 @@ impl Config {
         self.stun_addresses().map(|_| ())
     }
 
-    /// The STUN servers as `host:port`.
-    pub(crate) fn stun_addresses(&self) -> Result<Vec<String>, Error> {
-        self.stun_servers
-            .iter()
-            .map(|uri| stun_address(uri))
-            .collect()
+    pub(crate) fn stun_addresses(&self) -> Result<Vec<StunServer>, Error> {
+        let server = |url: &String| {
+            Ok(StunServer {
+                url: url.clone(),
+                address: stun_address(url)?,
+            })
+        };
+        self.stun_servers.iter().map(server).collect()
     }
 }
 

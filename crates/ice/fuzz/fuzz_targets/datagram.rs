@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     agent
         .add_remote_candidate(now, line.parse().unwrap())
         .unwrap();
-    agent.add_stun_server(now, SocketAddr::from(([192, 0, 2, 3], 3478)));
+    agent.add_stun_server(now, SocketAddr::from(([192, 0, 2, 3], 3478)), "stun:test");
     let local = agent.local_credentials().clone();
 
     let _ = agent.handle_datagram(now, LocalId(0), remote, data);

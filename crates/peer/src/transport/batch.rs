@@ -42,6 +42,11 @@ impl BatchBuffer {
         self.records.len()
     }
 
+    /// Bytes of all records on the wire.
+    pub(crate) fn bytes(&self) -> usize {
+        self.used
+    }
+
     /// Each record's bytes in turn, for sealing in place.
     pub(crate) fn records_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
         let mut rest = &mut self.bytes[..self.used];

@@ -125,7 +125,7 @@ impl Driver {
             flight.push(datagram);
         }
         for datagram in flight {
-            self.send_handshake(datagram);
+            self.send_handshake(now, datagram);
         }
         match done {
             Poll::Pending => Ok(()),
@@ -167,7 +167,7 @@ impl Driver {
         Ok(())
     }
 
-    fn send_handshake(&mut self, payload: Bytes) {
+    fn send_handshake(&mut self, now: Instant, payload: Bytes) {
         let to = match &self.ice.selected {
             Some(pair) => Some((pair.local, pair.remote)),
             None => self.dtls.reply_to,
@@ -175,6 +175,9 @@ impl Driver {
         if let Some((local, destination)) = to
             && let Some(socket) = self.ice.socket(local)
         {
+            let bytes = payload.len() as u64;
+            let agent = &mut self.ice.agent;
+            agent.note_sent(now, local, destination, 1, bytes);
             self.send_datagram(Control::Datagram {
                 socket,
                 destination,
@@ -275,7 +278,7 @@ impl Driver {
         if repeat {
             let flight = opener.last_flight(now).to_vec();
             for datagram in flight {
-                self.send_handshake(datagram);
+                self.send_handshake(now, datagram);
             }
         }
         Ok(())

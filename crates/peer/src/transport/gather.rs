@@ -32,6 +32,7 @@ impl Driver {
                 self.last_batch = Some(now);
                 buffer.encode(&self.batch);
                 self.batch.clear();
+                self.ice.note_sent(now, buffer.len(), buffer.bytes());
                 // There is a place in the lane for every buffer; refused, the writer is gone, and
                 // the supervisor knows.
                 let _ = self.bulk.try_send(Bulk::Batch(buffer));

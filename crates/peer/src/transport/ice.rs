@@ -12,6 +12,7 @@ use peerloom_ice::{Agent, Candidate, Credentials, Event, LocalId, Role, Selected
 use super::driver::Driver;
 use super::path::Path;
 use super::socket::UdpSocket;
+use crate::config::StunServer;
 use crate::error::Reason;
 use crate::event::{Event as PeerEvent, IceConnectionState, IceGatheringState, Queued};
 
@@ -25,13 +26,14 @@ pub(crate) struct IceParameters {
     pub(crate) lite: bool,
 }
 
-type Lookup = Pin<Box<dyn Future<Output = Vec<SocketAddr>> + Send>>;
+/// Gives the server's URL back with its addresses.
+type Lookup = Pin<Box<dyn Future<Output = (String, Vec<SocketAddr>)> + Send>>;
 
 pub(crate) struct IceTransport {
     pub(super) agent: Agent,
     pub(super) sockets: Vec<Arc<UdpSocket>>,
     pub(super) selected: Option<SelectedPair>,
-    stun_servers: Vec<String>,
+    stun_servers: Vec<StunServer>,
     /// Names being resolved. Gathering is complete only when they are, within a bound.
     lookups: Vec<Lookup>,
     gathering: bool,
@@ -43,7 +45,7 @@ impl IceTransport {
     pub(crate) fn new(
         agent: Agent,
         sockets: Vec<Arc<UdpSocket>>,
-        stun_servers: Vec<String>,
+        stun_servers: Vec<StunServer>,
     ) -> Self {
         IceTransport {
             agent,
@@ -90,9 +92,9 @@ impl IceTransport {
         self.lookups
             .retain_mut(|lookup| match lookup.as_mut().poll(cx) {
                 Poll::Pending => true,
-                Poll::Ready(addresses) => {
+                Poll::Ready((url, addresses)) => {
                     for address in addresses {
-                        agent.add_stun_server(now, address);
+                        agent.add_stun_server(now, address, &url);
                     }
                     false
                 }
@@ -116,6 +118,16 @@ impl IceTransport {
             .set_remote_credentials(now, parameters.credentials)
         {
             tracing::debug!(%error, "remote ICE credentials refused");
+        }
+    }
+
+    /// A batch goes to the selected pair: for its statistics. A change of the pair before the
+    /// writer has sent it is not followed.
+    pub(super) fn note_sent(&mut self, now: Instant, packets: usize, bytes: usize) {
+        if let Some(pair) = &self.selected {
+            let (packets, bytes) = (packets as u64, bytes as u64);
+            self.agent
+                .note_sent(now, pair.local, pair.remote, packets, bytes);
         }
     }
 
@@ -193,19 +205,21 @@ impl Driver {
 }
 
 /// Resolves a STUN server's name within a bound; one that fails is left out.
-fn resolve(server: String) -> Lookup {
+fn resolve(StunServer { url, address }: StunServer) -> Lookup {
     Box::pin(async move {
-        match tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host(&server)).await {
-            Ok(Ok(addresses)) => addresses.collect(),
-            Ok(Err(error)) => {
-                tracing::debug!(%server, %error, "STUN server not found");
-                Vec::new()
-            }
-            Err(_) => {
-                tracing::debug!(%server, "STUN server's name took too long");
-                Vec::new()
-            }
-        }
+        let addresses =
+            match tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host(&address)).await {
+                Ok(Ok(addresses)) => addresses.collect(),
+                Ok(Err(error)) => {
+                    tracing::debug!(%url, %error, "STUN server not found");
+                    Vec::new()
+                }
+                Err(_) => {
+                    tracing::debug!(%url, "STUN server's name took too long");
+                    Vec::new()
+                }
+            };
+        (url, addresses)
     })
 }
 

@@ -109,6 +109,7 @@ impl Driver {
     ) -> Result<(), Reason> {
         let mut packets = emptied(std::mem::take(&mut self.packets));
         let mut datagrams = 0;
+        let (mut records, mut record_bytes) = (0, 0);
         for datagram in run.chunks_mut(stride.max(1)) {
             datagrams += 1;
             match Class::of(datagram) {
@@ -119,7 +120,11 @@ impl Driver {
                 Class::Dtls if !self.ice.agent.is_validated(local, source) => {
                     count(&self.shared.counters.unvalidated_source);
                 }
-                Class::Dtls => self.handle_dtls(now, local, source, datagram, &mut packets)?,
+                Class::Dtls => {
+                    records += 1;
+                    record_bytes += datagram.len() as u64;
+                    self.handle_dtls(now, local, source, datagram, &mut packets)?;
+                }
                 Class::Media => count(&self.shared.counters.media),
                 Class::Unknown => count(&self.shared.counters.unknown_class),
             }
@@ -129,7 +134,9 @@ impl Driver {
             .packets_received
             .fetch_add(datagrams, Relaxed);
         if !packets.is_empty() {
-            self.ice.agent.note_received(now, local, source);
+            self.ice
+                .agent
+                .note_received(now, local, source, records, record_bytes);
             self.handle_packets(now, &packets)?;
         }
         self.packets = emptied(packets);
