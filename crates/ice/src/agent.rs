@@ -9,12 +9,14 @@ use crate::error::{CandidateError, CredentialsError, Ignored, LocalAddressError}
 use crate::event::{Event, LocalId, Role, SelectedPair, State, Transmit};
 use crate::gathering::{Gathering, StunServer};
 use crate::generation::Generation;
-use crate::local::Locals;
+use crate::local::{ExternalAddress, Locals};
+use crate::policy::{AddressPolicy, Policy};
 use crate::stats::{IgnoredCounts, PairStats, Stats};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// An ICE agent for one component. See the [crate documentation](crate) for the verbs.
@@ -22,6 +24,7 @@ use std::time::Instant;
 pub struct Agent {
     pub(crate) config: AgentConfig,
     pub(crate) rng: StdRng,
+    pub(crate) policy: Policy,
     pub(crate) role: Role,
     pub(crate) remote_lite: bool,
     pub(crate) tie_breaker: u64,
@@ -61,9 +64,11 @@ impl Agent {
     pub fn new(config: AgentConfig, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
         let credentials = Credentials::random(&mut rng);
+        let config = config.sanitised();
         Self {
+            policy: Policy::default(),
             role: config.role,
-            config: config.sanitised(),
+            config,
             remote_lite: false,
             tie_breaker: rng.random(),
             rng,
@@ -86,6 +91,12 @@ impl Agent {
         }
     }
 
+    /// Has `policy` decide about addresses; to be called before any is added. Default: all are
+    /// allowed.
+    pub fn set_address_policy(&mut self, policy: Arc<dyn AddressPolicy>) {
+        self.policy = Policy(policy);
+    }
+
     /// Our credentials of the current generation.
     pub fn local_credentials(&self) -> &Credentials {
         &self.current.local
@@ -96,9 +107,9 @@ impl Agent {
         self.current.remote.as_ref().map(|r| &r.credentials)
     }
 
-    /// Sets the role; to be called before checks start. A lite remote leaves no choice.
+    /// Sets the role; to be called before checks start. A lite agent at either end leaves no choice.
     pub fn set_role(&mut self, role: Role) {
-        if !self.remote_lite && role != self.role {
+        if !self.remote_lite && !self.config.lite && role != self.role {
             self.role = role;
             self.current.nominating = None;
             self.current.list.reprioritise(role);
@@ -111,7 +122,7 @@ impl Agent {
     }
 
     /// Says that the remote is an ICE-lite implementation: it only answers, and we are
-    /// controlling, whatever the role was (RFC 8445 §6.1.1).
+    /// controlling, whatever the role was (RFC 8445 §6.1.1). Two lite agents never connect.
     pub fn set_remote_lite(&mut self, lite: bool) {
         if lite {
             self.set_role(Role::Controlling);
@@ -146,7 +157,25 @@ impl Agent {
         id: LocalId,
         address: SocketAddr,
     ) -> Result<(), LocalAddressError> {
-        self.add_base(now, id, address)?;
+        self.add_base(now, id, address, None)?;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// As [`add_local_address`](Self::add_local_address), for a socket behind a 1:1 NAT whose
+    /// outer address is known.
+    ///
+    /// # Errors
+    ///
+    /// The same, for either address.
+    pub fn add_mapped_address(
+        &mut self,
+        now: Instant,
+        id: LocalId,
+        address: SocketAddr,
+        external: ExternalAddress,
+    ) -> Result<(), LocalAddressError> {
+        self.add_base(now, id, address, Some(external))?;
         self.settle(now);
         Ok(())
     }
@@ -170,8 +199,9 @@ impl Agent {
             address,
             url: url.into(),
         };
-        self.gathering
-            .add_server(now, server, self.locals.addresses(), &self.config);
+        let asks = self.config.asks_servers();
+        let locals = self.locals.addresses().filter(|_| asks);
+        self.gathering.add_server(now, server, locals, &self.config);
         self.settle(now);
         true
     }

@@ -2,6 +2,7 @@
 
 use crate::event::Role;
 use crate::limits::Limits;
+use crate::policy::TransportPolicy;
 use std::time::Duration;
 
 /// Configuration of an [`Agent`](crate::Agent). `docs/ice.md` explains the defaults.
@@ -18,7 +19,15 @@ pub struct AgentConfig {
     pub initial_rto: Duration,
     /// The longest wait between two attempts of one check. Default 500 ms.
     pub max_rto: Duration,
-    /// When checks that never succeeded end in [`State::Failed`](crate::State). Default 30 s.
+    /// Whether we are a lite agent (RFC 8445 §2.5): controlled, with host candidates alone, it
+    /// answers checks and sends none. For a host that everybody can reach, and never for both
+    /// ends. Default false.
+    pub lite: bool,
+    /// Which of our candidates are used. Default all.
+    pub transport_policy: TransportPolicy,
+    /// When checks that never succeeded end in [`State::Failed`](crate::State), counted from the
+    /// first thing to check. Default 39.5 s, the least of RFC 8863 §4: as long as a check by the
+    /// RFC's own timers takes to fail, so that no remote is given up that is still trying.
     pub checking_timeout: Duration,
     /// How long a nomination may wait for a pair of higher priority after the first pair was
     /// found valid. Data flows in the meantime. Default 100 ms; a pair of two host candidates
@@ -51,7 +60,9 @@ impl Default for AgentConfig {
             pacing: MIN_PACING,
             initial_rto: Duration::from_millis(60),
             max_rto: Duration::from_millis(500),
-            checking_timeout: Duration::from_secs(30),
+            lite: false,
+            transport_policy: TransportPolicy::All,
+            checking_timeout: Duration::from_millis(39_500),
             nomination_delay: Duration::from_millis(100),
             stun_timeout: Duration::from_secs(2),
             stun_keepalive: Duration::from_secs(10),
@@ -66,6 +77,11 @@ impl Default for AgentConfig {
 }
 
 impl AgentConfig {
+    /// Whether server-reflexive candidates are looked for.
+    pub(crate) fn asks_servers(&self) -> bool {
+        !self.lite && self.transport_policy == TransportPolicy::All
+    }
+
     /// The configuration with every value brought into the range in which timers make progress.
     pub(crate) fn sanitised(mut self) -> Self {
         self.pacing = self.pacing.max(MIN_PACING);
@@ -76,6 +92,12 @@ impl AgentConfig {
         self.consent_interval = self.consent_interval.max(Duration::from_secs(5));
         self.liveness_interval = self.liveness_interval.max(MIN_LIVENESS);
         self.liveness_interval_silent = self.liveness_interval_silent.max(MIN_LIVENESS);
+        if self.lite {
+            self.role = Role::Controlled;
+            // A lite agent hears the remote's consent checks only, up to 6 s apart (RFC 7675 §5.1).
+            let patience = self.consent_interval * 3 / 2;
+            self.disconnected_after = self.disconnected_after.max(patience);
+        }
         self.limits.pairs = self.limits.pairs.max(1);
         self.limits.remote_candidates = self.limits.remote_candidates.max(1);
         self

@@ -102,7 +102,8 @@ impl Consent {
     /// Anything authenticated was heard: a check of the remote, or data.
     pub(crate) fn heard(&mut self, now: Instant) -> Heard {
         let heard = Heard {
-            resumed: self.is_silent(),
+            // A lite agent has no checks of its own to miss answers to.
+            resumed: self.is_silent() || self.disconnected,
             reconnected: self.disconnected,
         };
         self.last_heard = self.last_heard.max(now);

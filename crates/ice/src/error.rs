@@ -46,6 +46,10 @@ pub enum Ignored {
     /// A response to nothing we have asked this address.
     #[error("unknown transaction")]
     UnknownTransaction,
+    /// Refused by the [`AddressPolicy`](crate::AddressPolicy), or a
+    /// [`TransportPolicy`](crate::TransportPolicy) that uses no such socket.
+    #[error("refused by policy")]
+    NotAllowed,
     /// The request was authentic, but a cap of [`Limits`](crate::Limits) is reached.
     #[error("a limit is reached")]
     LimitReached,
@@ -61,7 +65,7 @@ impl Ignored {
     /// Number of reasons, for the counters.
     pub(crate) const COUNT: usize = Self::ALL.len();
     /// Every reason, in the order of the counters.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::NotStun,
         Self::TooLarge,
         Self::Malformed,
@@ -74,6 +78,7 @@ impl Ignored {
         Self::BadAttribute,
         Self::UnknownAttribute,
         Self::UnknownTransaction,
+        Self::NotAllowed,
         Self::LimitReached,
         Self::NoConsent,
         Self::Closed,
@@ -108,6 +113,9 @@ pub enum CandidateError {
     /// Unspecified, multicast, broadcast, IPv4-mapped or port 0.
     #[error("{0} is never dialled")]
     Unusable(SocketAddr),
+    /// The [`AddressPolicy`](crate::AddressPolicy) does not allow it.
+    #[error("{0} is not allowed by the address policy")]
+    NotAllowed(SocketAddr),
     /// TCP, or something else that is not UDP.
     #[error("candidate transport is not UDP")]
     NotUdp,

@@ -8,6 +8,7 @@ use crate::error::Ignored;
 use crate::event::{LocalId, Role, Transmit};
 use crate::generation::{EarlyCheck, Failure, RemoteCandidate};
 use crate::nomination::PREVIOUS;
+use crate::policy::TransportPolicy;
 use crate::stats::{CandidateId, PairState};
 use crate::stun::{self, Class, Request, Unverified};
 use bytes::Bytes;
@@ -58,6 +59,11 @@ impl Agent {
             // Answering would keep the remote's consent alive for a path that is over.
             return Err(Ignored::NoConsent);
         }
+        let relay = self.config.transport_policy == TransportPolicy::Relay;
+        let known = self.current.list.find(local, source).is_some();
+        if relay || !(known || self.policy.0.allows_remote(source)) {
+            return Err(Ignored::NotAllowed);
+        }
         let request = message.request(self.current.local.pwd())?;
         if !self.resolve_roles(now, local, source, message, &request)? {
             return Ok(());
@@ -89,6 +95,9 @@ impl Agent {
         if use_candidate && role == Role::Controlled {
             pair.nominated_at = Some(now);
         }
+        if self.config.lite {
+            return self.checked_lite(now, id);
+        }
         // A pair that worked long ago may lead nowhere by now.
         let fresh = pair.state == PairState::Succeeded
             && pair.last_answer.is_some_and(|at| now < at + FRESH);
@@ -99,6 +108,22 @@ impl Agent {
             self.valid(now, id, false);
         } else {
             self.current.list.trigger(now, id);
+        }
+    }
+
+    /// RFC 8445 §7.3.2: a lite agent makes no checks of its own. The remote's are its consent, and
+    /// the nomination is the permission to send (§12.1).
+    fn checked_lite(&mut self, now: Instant, id: PairId) {
+        let selected = self.current.selected.as_ref().is_some_and(|s| s.pair == id);
+        let pair = self.current.list.pair_mut(id);
+        pair.state = PairState::Succeeded;
+        pair.last_answer = Some(now);
+        let nominated = pair.nominated_at.is_some();
+        if selected {
+            self.consented(now);
+        }
+        if nominated {
+            self.valid(now, id, false);
         }
     }
 
@@ -116,7 +141,8 @@ impl Agent {
         }
         let larger = self.tie_breaker >= request.tie_breaker;
         // Both controlling: the larger stays. Both controlled: the larger switches.
-        if larger == (self.role == Role::Controlling) {
+        // A lite agent cannot switch.
+        if self.config.lite || larger == (self.role == Role::Controlling) {
             let pwd = self.current.local.pwd();
             let answer = stun::encode_role_conflict(message.transaction, pwd);
             self.answer(local, source, message, answer)?;
@@ -192,7 +218,11 @@ impl Agent {
             previous.drop_at = previous.drop_at.map(|_| now + PREVIOUS);
         }
         if selected && self.current.selected.is_none() {
-            self.heard(now);
+            if self.config.lite {
+                self.consented(now);
+            } else {
+                self.heard(now);
+            }
         }
         Ok(())
     }

@@ -81,6 +81,7 @@ mod limits;
 mod local;
 mod nomination;
 mod outgoing;
+mod policy;
 mod response;
 mod signalling;
 mod stats;
@@ -95,5 +96,7 @@ pub use error::{
 };
 pub use event::{Event, LocalId, Role, SelectedPair, State, Transmit};
 pub use limits::Limits;
+pub use local::ExternalAddress;
+pub use policy::{AddressPolicy, TransportPolicy};
 pub use stats::{CandidateId, CandidateStats, IgnoredCounts, PairState, PairStats, Stats};
 pub use stun::{is_stun, local_ufrag};

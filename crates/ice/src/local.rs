@@ -7,13 +7,43 @@ use crate::stats::CandidateId;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+/// The outer address of a socket behind a 1:1 NAT, as in a cloud: known without a STUN server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExternalAddress {
+    /// The host candidate has this address in place of the socket's, which nobody learns. For a
+    /// host whose inner address is of no use to anyone.
+    Host(SocketAddr),
+    /// A server-reflexive candidate with this address, beside the host candidate.
+    ServerReflexive(SocketAddr),
+}
+
+impl ExternalAddress {
+    /// The address.
+    pub fn address(self) -> SocketAddr {
+        match self {
+            Self::Host(address) | Self::ServerReflexive(address) => address,
+        }
+    }
+}
+
 /// A socket of ours: the base of its candidates.
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) id: LocalId,
     pub(crate) address: SocketAddr,
+    pub(crate) external: Option<ExternalAddress>,
     pub(crate) preference: u16,
     pub(crate) foundation: String,
+}
+
+impl Base {
+    /// What the remote may know of it.
+    fn advertised(&self) -> SocketAddr {
+        match self.external {
+            Some(ExternalAddress::Host(address)) => address,
+            Some(ExternalAddress::ServerReflexive(_)) | None => self.address,
+        }
+    }
 }
 
 /// A candidate of ours.
@@ -55,19 +85,30 @@ impl Locals {
         self.bases.iter().map(|b| (b.id, b.address))
     }
 
-    pub(crate) fn add(&mut self, id: LocalId, address: SocketAddr) {
+    /// The local preference of the next base, unless the policy knows better.
+    pub(crate) fn suggested_preference(&self, address: SocketAddr) -> u16 {
         let link_local = match address.ip() {
             IpAddr::V4(ip) => ip.is_link_local(),
             IpAddr::V6(ip) => ip.is_unicast_link_local(),
         };
         // In the order of the caller, who knows the interfaces; link-local only when nothing
         // else works (RFC 8421 §3 leaves the rest to policy).
-        let preference = (if link_local { 0x3fff } else { 0xffff }) - self.added.min(0x3ffe);
+        (if link_local { 0x3fff } else { 0xffff }) - self.added.min(0x3ffe)
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        id: LocalId,
+        address: SocketAddr,
+        external: Option<ExternalAddress>,
+        preference: u16,
+    ) {
         self.added = self.added.saturating_add(1);
         let foundation = self.foundation(CandidateKind::Host, address.ip(), None);
         self.bases.push(Base {
             id,
             address,
+            external,
             preference,
             foundation,
         });
@@ -83,15 +124,24 @@ impl Locals {
         self.candidates.clear();
     }
 
-    /// The host candidate of a base, which becomes one of our candidates.
-    pub(crate) fn host_candidate(&mut self, id: LocalId, ufrag: &str) -> Option<Candidate> {
-        let base = self.base(id)?;
+    /// The candidates of a base that need nobody's answer: host, and what is configured of its NAT.
+    pub(crate) fn own_candidates(&mut self, id: LocalId, ufrag: &str) -> Vec<Candidate> {
+        let Some(base) = self.base(id) else {
+            return Vec::new();
+        };
         let kind = CandidateKind::Host;
-        let mut candidate = Candidate::udp(kind, base.address, priority(kind, base.preference));
-        candidate.foundation.clone_from(&base.foundation);
-        candidate.ufrag = Some(ufrag.to_owned());
-        self.push(id, candidate.clone(), None);
-        Some(candidate)
+        let address = base.advertised();
+        let mut host = Candidate::udp(kind, address, priority(kind, base.preference));
+        host.foundation.clone_from(&base.foundation);
+        host.ufrag = Some(ufrag.to_owned());
+        let external = base.external;
+        self.push(id, host.clone(), None);
+        let mut candidates = vec![host];
+        if let Some(ExternalAddress::ServerReflexive(mapped)) = external {
+            let kind = CandidateKind::ServerReflexive;
+            candidates.extend(self.reflexive_candidate(id, kind, mapped, None, ufrag));
+        }
+        candidates
     }
 
     /// A mapped address seen by a STUN server or the remote. `None` if it is known: then it is
@@ -109,9 +159,10 @@ impl Locals {
         }
         let base = self.base(id)?;
         let (address, preference) = (base.address, base.preference);
+        let related = base.advertised();
         let mut candidate = Candidate::udp(kind, mapped, priority(kind, preference));
         candidate.foundation = self.foundation(kind, address.ip(), server.map(|s| s.address.ip()));
-        candidate.related = Some((Address::Ip(address.ip()), address.port()));
+        candidate.related = Some((Address::Ip(related.ip()), related.port()));
         candidate.ufrag = Some(ufrag.to_owned());
         self.push(id, candidate.clone(), server.map(|s| s.url.clone()));
         Some(candidate)

@@ -143,7 +143,7 @@ impl Agent {
 
     /// The selected pair is to show life, or `id` takes its place.
     fn challenge(&mut self, now: Instant, id: PairId) {
-        if self.current.challenge.is_some() {
+        if self.current.challenge.is_some() || self.config.lite {
             return;
         }
         let Some(selected) = &mut self.current.selected else {

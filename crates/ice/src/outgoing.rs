@@ -28,6 +28,9 @@ impl Agent {
 
     /// When [`transmit`](Self::transmit) has something to send, answers aside.
     pub(crate) fn send_deadline(&self) -> Option<Instant> {
+        if self.config.lite {
+            return None;
+        }
         let consent = self.watched().and_then(|g| g.selected.as_ref());
         let consent = consent.map(|s| s.consent.next_check());
         let nomination = self

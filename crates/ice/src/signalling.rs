@@ -7,6 +7,8 @@ use crate::credentials::Credentials;
 use crate::error::{CandidateError, CredentialsError, LocalAddressError};
 use crate::event::{Event, LocalId, Role};
 use crate::generation::{Failure, Generation, Remote, RemoteCandidate};
+use crate::local::ExternalAddress;
+use crate::policy::TransportPolicy;
 use crate::stats::CandidateId;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -17,10 +19,13 @@ impl Agent {
         now: Instant,
         id: LocalId,
         address: SocketAddr,
+        external: Option<ExternalAddress>,
     ) -> Result<(), LocalAddressError> {
         let address = canonical(address);
-        if !is_dialable(address) {
-            return Err(LocalAddressError::Unusable(address));
+        let outer = external.map(ExternalAddress::address);
+        let both = [Some(address), outer];
+        if let Some(bad) = both.into_iter().flatten().find(|a| !is_dialable(*a)) {
+            return Err(LocalAddressError::Unusable(bad));
         }
         if self.locals.base(id).is_some() {
             return Err(LocalAddressError::Duplicate(id));
@@ -29,10 +34,13 @@ impl Agent {
         if self.locals.bases().len() >= max {
             return Err(LocalAddressError::TooMany { max });
         }
-        self.locals.add(id, address);
-        let host = self.locals.host_candidate(id, self.current.local.ufrag());
-        self.events.extend(host.map(Event::LocalCandidate));
-        self.gathering.add_local(now, id, address, &self.config);
+        let suggested = self.locals.suggested_preference(address);
+        let preference = self.policy.0.local_preference(address, suggested);
+        self.locals.add(id, address, external, preference);
+        self.offer_base(id);
+        if self.config.asks_servers() {
+            self.gathering.add_local(now, id, address, &self.config);
+        }
         if self.current.remote.is_some() {
             for remote in 0..self.current.candidates.len() {
                 self.pair_up(now, id, remote);
@@ -84,6 +92,9 @@ impl Agent {
         };
         if !is_dialable(address) {
             return Err(CandidateError::Unusable(address));
+        }
+        if !self.policy.0.allows_remote(address) {
+            return Err(CandidateError::NotAllowed(address));
         }
         let remote = self.current.remote.as_ref().map(|r| r.credentials.ufrag());
         if let (Some(ufrag), Some(remote)) = (&candidate.ufrag, remote)
@@ -174,13 +185,22 @@ impl Agent {
         self.locals.clear_candidates();
         let ids: Vec<LocalId> = self.locals.bases().iter().map(|b| b.id).collect();
         for id in ids {
-            let host = self.locals.host_candidate(id, self.current.local.ufrag());
-            self.events.extend(host.map(Event::LocalCandidate));
+            self.offer_base(id);
         }
-        self.gathering
-            .restart(now, self.locals.addresses(), &self.config);
-        if self.remote_lite {
+        let asks = self.config.asks_servers();
+        let locals = self.locals.addresses().filter(|_| asks);
+        self.gathering.restart(now, locals, &self.config);
+        if self.remote_lite && !self.config.lite {
             self.role = Role::Controlling;
+        }
+    }
+
+    /// Gives out the candidates that a base has of itself, where the policy wants them.
+    fn offer_base(&mut self, id: LocalId) {
+        if self.config.transport_policy == TransportPolicy::All {
+            let candidates = self.locals.own_candidates(id, self.current.local.ufrag());
+            self.events
+                .extend(candidates.into_iter().map(Event::LocalCandidate));
         }
     }
 
@@ -206,6 +226,9 @@ impl Agent {
     }
 
     fn pair_up(&mut self, now: Instant, id: LocalId, remote: usize) {
+        if self.config.transport_policy == TransportPolicy::Relay {
+            return;
+        }
         let Some(base) = self.locals.base(id) else {
             return;
         };

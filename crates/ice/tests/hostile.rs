@@ -343,7 +343,8 @@ fn responses_are_bound_to_their_request() {
     assert_eq!(net.inject(A, "192.0.2.2:2000", &good), unknown, "twice");
 }
 
-/// "10,000 candidates … ≤ 100 pairs, one check per 5 ms and agent", for half a minute.
+/// "10,000 candidates … ≤ 100 pairs, one check per 5 ms and agent", until all
+/// have failed.
 #[test]
 fn ten_thousand_candidates_make_a_hundred_pairs_and_one_check_per_five_ms() {
     let (mut net, ..) = agent();
@@ -368,7 +369,7 @@ fn ten_thousand_candidates_make_a_hundred_pairs_and_one_check_per_five_ms() {
     assert_eq!(dialled.len(), 100, "no pair starves");
     assert_eq!(net.state(A), State::Failed);
     let last = sent.last().unwrap().0;
-    assert!(last <= Duration::from_secs(31), "{last:?}");
+    assert!(last <= Duration::from_secs(41), "{last:?}");
 }
 
 /// RFC 7675 §5.2: 403 withdraws consent at once, if it is authentic; nothing is sent or answered

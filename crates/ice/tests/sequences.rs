@@ -165,12 +165,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_sequence_of_calls_is_survived(calls in calls(), seed in any::<u8>()) {
+    fn any_sequence_of_calls_is_survived(calls in calls(), seed in any::<u8>(), lite in 0..4_u8) {
         let limits = Limits { pairs: 10, remote_candidates: 12, ..Limits::default() };
-        let config = AgentConfig { limits, ..AgentConfig::default() };
+        let config = |end| AgentConfig {
+            limits: limits.clone(),
+            lite: lite == end,
+            ..AgentConfig::default()
+        };
         #[expect(clippy::disallowed_methods, reason = "the base of virtual time")]
         let now = Instant::now();
-        let ends = [1, 2].map(|end| Agent::new(config.clone(), [seed.wrapping_add(end); 32]));
+        let ends = [1, 2].map(|end| Agent::new(config(end), [seed.wrapping_add(end); 32]));
         let mut world = World { now, ends, wire: [Vec::new(), Vec::new()] };
         for (end, call) in &calls {
             world.call(usize::from(*end), call);

@@ -4,7 +4,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use peerloom_ice::{
-    Agent, AgentConfig, Candidate, CandidateKind, Event, Ignored, LocalId, Role, State, Transmit,
+    Agent, AgentConfig, Candidate, CandidateKind, Event, ExternalAddress, Ignored, LocalId, Role,
+    State, Transmit,
 };
 use peerloom_sctp::sim::{Link, LinkConfig, Loss};
 use std::collections::{HashMap, HashSet};
@@ -56,6 +57,8 @@ pub struct Nat {
     pub outer: std::net::IpAddr,
     /// A port per destination, too.
     pub symmetric: bool,
+    /// One inner host, all ports kept and open, as in a cloud.
+    pub one_to_one: bool,
     next_port: u16,
     mapping: HashMap<(SocketAddr, Option<SocketAddr>), u16>,
     permitted: HashSet<(u16, SocketAddr)>,
@@ -66,9 +69,17 @@ impl Nat {
         Self {
             outer: outer.parse().unwrap(),
             symmetric,
+            one_to_one: false,
             next_port: 40_000,
             mapping: HashMap::new(),
             permitted: HashSet::new(),
+        }
+    }
+
+    pub fn one_to_one(outer: &str) -> Self {
+        Self {
+            one_to_one: true,
+            ..Self::new(outer, false)
         }
     }
 
@@ -82,16 +93,17 @@ impl Nat {
     fn out(&mut self, from: SocketAddr, to: SocketAddr) -> SocketAddr {
         let key = (from, self.symmetric.then_some(to));
         let next = &mut self.next_port;
+        let kept = self.one_to_one.then(|| from.port());
         let port = *self.mapping.entry(key).or_insert_with(|| {
             *next += 1;
-            *next
+            kept.unwrap_or(*next)
         });
         self.permitted.insert((port, to));
         SocketAddr::new(self.outer, port)
     }
 
     fn inward(&self, from: SocketAddr, port: u16) -> Option<SocketAddr> {
-        if !self.permitted.contains(&(port, from)) {
+        if !self.one_to_one && !self.permitted.contains(&(port, from)) {
             return None;
         }
         self.mapping
@@ -187,6 +199,15 @@ impl Net {
         host.addresses.push((id, addr(address)));
         host.agent
             .add_local_address(self.now, id, addr(address))
+            .unwrap();
+    }
+
+    pub fn add_mapped_address(&mut self, host: usize, address: &str, external: ExternalAddress) {
+        let host = &mut self.hosts[host];
+        let id = LocalId(host.addresses.len() as u16);
+        host.addresses.push((id, addr(address)));
+        host.agent
+            .add_mapped_address(self.now, id, addr(address), external)
             .unwrap();
     }
 
