@@ -10,10 +10,10 @@
 
 use bytes::Bytes;
 
-use crate::serial::{Ppid, Ssn, StreamId, Tsn};
+use crate::serial::{Fsn, Mid, Ppid, Ssn, StreamId, Tsn};
 use crate::wire::{
-    Checksum, Chunk, DATA_HEADER_LEN, Data, DataFlags, HEADER_LEN, PacketHeader, Writer,
-    encode_header, padded, write_checksum,
+    Checksum, Chunk, DATA_HEADER_LEN, Data, DataFlags, HEADER_LEN, I_DATA_HEADER_LEN, IData,
+    PacketHeader, Writer, encode_header, padded, write_checksum,
 };
 
 /// A batch of planned packets; see the [module](self).
@@ -31,18 +31,25 @@ pub struct PacketBatch {
     open: Option<Open>,
 }
 
-/// One fragment: the header of its DATA chunk and where its user data lies.
+/// One fragment: the header of its DATA or I-DATA chunk and where its user data lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DataPlan {
     pub(crate) tsn: Tsn,
     pub(crate) stream: StreamId,
-    pub(crate) ssn: Ssn,
+    pub(crate) numbering: Numbering,
     pub(crate) ppid: Ppid,
     pub(crate) flags: DataFlags,
     /// From [`PacketBatch::message`].
     pub(crate) message: MessageIndex,
     pub(crate) offset: u32,
     pub(crate) len: u16,
+}
+
+/// How the chunk says what it is a fragment of, which makes it DATA or I-DATA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    Data(Ssn),
+    IData { mid: Mid, fsn: Fsn },
 }
 
 /// A message's place in one batch.
@@ -111,7 +118,7 @@ impl PacketBatch {
             .map_or(self.chunks.len(), |next| next.first_chunk as usize);
         for chunk in &self.chunks[packet.first_chunk as usize..end] {
             match chunk {
-                PlannedChunk::Data(plan) => self.data(plan).encode(&mut writer),
+                PlannedChunk::Data(plan) => self.encode_data(plan, &mut writer),
                 PlannedChunk::Control(index) => self.control[*index as usize].write(&mut writer),
                 PlannedChunk::Pad(len) => Chunk::Pad(*len as usize).write(&mut writer),
             }
@@ -129,16 +136,38 @@ impl PacketBatch {
         &self.unqueued
     }
 
-    fn data(&self, plan: &DataPlan) -> Data<'_> {
+    #[inline]
+    fn encode_data(&self, plan: &DataPlan, writer: &mut Writer<'_>) {
         let message = &self.messages[plan.message.0 as usize];
         let offset = plan.offset as usize;
-        Data {
-            tsn: plan.tsn,
-            stream: plan.stream,
-            ssn: plan.ssn,
-            ppid: plan.ppid,
-            flags: plan.flags,
-            payload: &message[offset..offset + usize::from(plan.len)],
+        let payload = &message[offset..offset + usize::from(plan.len)];
+        let &DataPlan {
+            tsn,
+            stream,
+            ppid,
+            flags,
+            ..
+        } = plan;
+        match plan.numbering {
+            Numbering::Data(ssn) => Data {
+                tsn,
+                stream,
+                ssn,
+                ppid,
+                flags,
+                payload,
+            }
+            .encode(writer),
+            Numbering::IData { mid, fsn } => IData {
+                tsn,
+                stream,
+                mid,
+                ppid,
+                fsn,
+                flags,
+                payload,
+            }
+            .encode(writer),
         }
     }
 }
@@ -171,12 +200,6 @@ impl PacketBatch {
             .map_or(0, |open| open.max_len.saturating_sub(open.len))
     }
 
-    /// Bytes of user data that one more DATA chunk could hold.
-    #[inline]
-    pub(crate) fn data_room(&self) -> usize {
-        self.remaining().saturating_sub(DATA_HEADER_LEN)
-    }
-
     /// Bytes of the open packet so far; only the common header if nothing was pushed.
     pub(crate) fn open_len(&self) -> usize {
         self.open.as_ref().map_or(0, |open| open.len)
@@ -193,7 +216,11 @@ impl PacketBatch {
     /// Appends a fragment to the open packet. It has to fit.
     #[inline]
     pub(crate) fn push_data(&mut self, plan: DataPlan) {
-        self.account(padded(DATA_HEADER_LEN + usize::from(plan.len)));
+        let header = match plan.numbering {
+            Numbering::Data(_) => DATA_HEADER_LEN,
+            Numbering::IData { .. } => I_DATA_HEADER_LEN,
+        };
+        self.account(padded(header + usize::from(plan.len)));
         self.chunks.push(PlannedChunk::Data(plan));
     }
 
@@ -324,7 +351,7 @@ mod tests {
         DataPlan {
             tsn: Tsn(tsn),
             stream: StreamId(3),
-            ssn: Ssn(4),
+            numbering: Numbering::Data(Ssn(4)),
             ppid: Ppid(53),
             flags: DataFlags::WHOLE,
             message: batch.message(message),
@@ -339,7 +366,7 @@ mod tests {
         let message = Bytes::from((0..=255).collect::<Vec<u8>>());
         let mut batch = PacketBatch::new();
         batch.begin_packet(HEADER, Checksum::Crc32c, 1162);
-        assert_eq!((batch.remaining(), batch.data_room()), (1148, 1132));
+        assert_eq!(batch.remaining(), 1148);
         batch.push_control(Chunk::Shutdown(Shutdown {
             cumulative_tsn: Tsn(1),
         }));
@@ -378,13 +405,10 @@ mod tests {
         let message = Bytes::from(vec![1; 5000]);
         let mut batch = PacketBatch::new();
         batch.begin_packet(HEADER, Checksum::Crc32c, 1160);
-        let len = u16::try_from(batch.data_room()).unwrap();
+        let len = u16::try_from(batch.remaining() - DATA_HEADER_LEN).unwrap();
         let data = plan(&mut batch, 1, &message, 0, len);
         batch.push_data(data);
-        assert_eq!(
-            (batch.remaining(), batch.data_room(), batch.end_packet()),
-            (0, 0, 1160)
-        );
+        assert_eq!((batch.remaining(), batch.end_packet()), (0, 1160));
     }
 
     /// One packet a few bytes short would end a run of equal segments.

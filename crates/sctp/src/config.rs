@@ -53,6 +53,9 @@ pub struct Config {
     pub partial_reliability: bool,
     /// Offer and use stream reconfiguration (RFC 6525).
     pub stream_reset: bool,
+    /// Offer and use message interleaving (RFC 8260): I-DATA instead of DATA, so that a small message
+    /// does not wait behind a large one.
+    pub interleaving: bool,
     /// Accept a checksum of zero, and send one to a peer that accepts it (RFC 9653): inside DTLS,
     /// which authenticates every packet anyway, the CRC32c only costs time. Whoever decodes the
     /// packets has to say so too, see [`crate::wire::Checksum::Zero`].
@@ -93,6 +96,7 @@ impl Default for Config {
             congestion_control: CongestionControl::NewReno,
             partial_reliability: true,
             stream_reset: true,
+            interleaving: true,
             zero_checksum: false,
         }
     }

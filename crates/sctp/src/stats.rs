@@ -58,6 +58,8 @@ pub struct Stats {
     pub messages_abandoned: u64,
     /// DATA chunks retransmitted, by what declared them lost.
     pub retransmits: Retransmits,
+    /// Messages are interleaved (RFC 8260): both ends agreed.
+    pub interleaving: bool,
     /// We send packets with a checksum of zero (RFC 9653): both ends agreed.
     pub zero_checksum_sending: bool,
     /// What was dropped, by reason.

@@ -4,26 +4,19 @@ mod common;
 
 use std::time::Duration;
 
-use common::{End, Pair, ms, origin, payload};
+use common::{End, Pair, ms, origin, payload, user_data};
 use peerloom_sctp::sim::{LinkConfig, Loss, Reorder, Side};
-use peerloom_sctp::wire::Chunk;
 use peerloom_sctp::{Config, Event, Packet, Reliability, State};
 
 fn rtt40() -> LinkConfig {
     LinkConfig::with_rtt(ms(40))
 }
 
-/// TSNs of DATA in a recorded packet.
+/// TSNs of user data in a recorded packet.
 fn tsns(bytes: &[u8]) -> Vec<u32> {
     let packet = Packet::decode(bytes).expect("our own");
-    let tsn = |chunk: &Chunk<'_>| {
-        if let Chunk::Data(data) = chunk {
-            Some(data.tsn.0)
-        } else {
-            None
-        }
-    };
-    packet.chunks.iter().filter_map(tsn).collect()
+    let chunks = packet.chunks.iter().filter_map(user_data);
+    chunks.map(|(tsn, ..)| tsn.0).collect()
 }
 
 /// A connected pair with a measured round trip and an open window.
@@ -312,18 +305,11 @@ fn the_initial_window_is_ten_packets() {
     // One run of equal segments.
     assert!(packets.iter().all(|p| p.len() == 1160));
     let last = Packet::decode(&packets[9]).unwrap();
-    let Some(Chunk::Data(data)) = last.chunks.last() else {
-        panic!("DATA")
-    };
-    assert!(
-        data.flags.is_immediate(),
-        "RFC 7053: the window closes with it"
-    );
+    let (_, flags, _) = last.chunks.last().and_then(user_data).unwrap();
+    assert!(flags.is_immediate(), "RFC 7053: the window closes with it");
     let first = Packet::decode(&packets[0]).unwrap();
-    let Some(Chunk::Data(data)) = first.chunks.last() else {
-        panic!("DATA")
-    };
-    assert!(!data.flags.is_immediate());
+    let (_, flags, _) = first.chunks.last().and_then(user_data).unwrap();
+    assert!(!flags.is_immediate());
 }
 
 /// DATA that left with a lost COOKIE-ECHO leaves with the next one, and the wait for that is no

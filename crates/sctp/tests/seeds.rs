@@ -7,7 +7,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{End, Pair, payload};
+use common::{End, Pair, origin, payload};
 use peerloom_sctp::sim::{LinkConfig, Side};
 use peerloom_sctp::{Config, Reliability, StreamId};
 use rand::rngs::StdRng;
@@ -110,13 +110,19 @@ fn find_tag(bytes: &[u8]) -> u64 {
 fn run(seed: u64) {
     let result = std::panic::catch_unwind(|| {
         let mut rng = StdRng::seed_from_u64(seed);
-        let config = Config::webrtc();
-        let mut pair = Pair::with_config(config, &LinkConfig::adverse(seed), seed);
+        // I-DATA, which both ends have to want, on most links.
+        let mut config = |chance| Config {
+            interleaving: rng.random_bool(chance),
+            ..Config::webrtc()
+        };
+        let now = origin();
+        let a = End::new(config(0.9), seed * 2, now);
+        let b = End::new(config(0.8), seed * 2 + 1, now);
+        let mut pair = Pair::of(a, b, now, &LinkConfig::adverse(seed), seed);
         pair.a.association.connect(pair.now);
         if rng.random_bool(0.8) {
             pair.b.association.connect(pair.now);
         }
-        let now = pair.now;
         let from_a = send(&mut rng, pair.end(Side::A), now);
         let from_b = send(&mut rng, pair.end(Side::B), now);
         // A burst of losses is counted in datagrams, and few are sent while it lasts.

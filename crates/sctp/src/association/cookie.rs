@@ -74,6 +74,7 @@ impl CookieJar {
         bytes.push(u8::from(peer.forward_tsn));
         bytes.push(u8::from(peer.reconfig));
         bytes.push(u8::from(peer.pad));
+        bytes.push(u8::from(peer.interleaving));
         bytes.push(u8::from(peer.zero_checksum));
         let tag = hmac::sign(&self.key, &bytes);
         bytes.extend_from_slice(tag.as_ref());
@@ -111,7 +112,8 @@ fn read(mut body: &[u8]) -> Option<Cookie> {
     let (tag, initial_tsn, a_rwnd) = (word()?, Tsn(word()?), word()?);
     let outbound_streams = u16::from_be_bytes(take(body)?);
     let inbound_streams = u16::from_be_bytes(take(body)?);
-    let [forward_tsn, reconfig, pad, zero_checksum] = take(body)?.map(|flag: u8| flag != 0);
+    let [forward_tsn, reconfig, pad, interleaving, zero_checksum] =
+        take(body)?.map(|flag: u8| flag != 0);
     let peer = Peer {
         tag,
         initial_tsn,
@@ -121,6 +123,7 @@ fn read(mut body: &[u8]) -> Option<Cookie> {
         forward_tsn,
         reconfig,
         pad,
+        interleaving,
         zero_checksum,
     };
     Some(Cookie {
@@ -133,7 +136,7 @@ fn read(mut body: &[u8]) -> Option<Cookie> {
     })
 }
 
-const BODY: usize = 8 + 7 * 4 + 2 * 2 + 4;
+const BODY: usize = 8 + 7 * 4 + 2 * 2 + 5;
 const LEN: usize = BODY + 32;
 
 #[cfg(test)]
@@ -166,6 +169,7 @@ mod tests {
                 forward_tsn: true,
                 reconfig: false,
                 pad: true,
+                interleaving: true,
                 zero_checksum: true,
             },
             local_tie_tag: 8,

@@ -86,6 +86,10 @@ impl Association {
             Chunk::ShutdownComplete(_) => self.handle_shutdown_complete(),
             Chunk::Reconfig(reconfig) => self.handle_reconfig(now, reconfig),
             Chunk::Pad(_) => {}
+            // RFC 3758 §3.3.2: not offered, so unknown; its type says skip and report.
+            Chunk::ForwardTsn(_) | Chunk::IForwardTsn(_) if !self.config.partial_reliability => {
+                self.counters.drops.unknown_chunk += 1;
+            }
             Chunk::ForwardTsn(forward) => {
                 self.handle_forward_tsn(now, |inbound| inbound.on_forward_tsn(forward));
             }
@@ -135,11 +139,6 @@ impl Association {
     ) {
         if !self.phase.may_receive_data() {
             self.counters.drops.unexpected_chunk += 1;
-            return;
-        }
-        if !self.config.partial_reliability {
-            // RFC 3758 §3.3.2: not offered, so unknown; its type says skip and report.
-            self.counters.drops.unknown_chunk += 1;
             return;
         }
         let Some(inbound) = &mut self.inbound else {

@@ -51,6 +51,12 @@ impl Association {
             extensions.push(chunk_type::FORWARD_TSN);
             params.push(Param::ForwardTsnSupported);
         }
+        if self.config.interleaving {
+            extensions.push(chunk_type::I_DATA);
+            if self.config.partial_reliability {
+                extensions.push(chunk_type::I_FORWARD_TSN);
+            }
+        }
         params.push(Param::SupportedExtensions(extensions.into()));
         if self.config.zero_checksum {
             params.push(Param::ZeroChecksumAcceptable(ZERO_CHECKSUM_DTLS));
@@ -316,16 +322,20 @@ impl Association {
 
     /// Takes over what the peer said about itself.
     fn adopt(&mut self, peer: Peer) {
+        let interleaving = peer.interleaving && self.config.interleaving;
+        let forward_tsn = peer.forward_tsn && self.config.partial_reliability;
         self.peer = Some(Peer {
-            forward_tsn: peer.forward_tsn && self.config.partial_reliability,
+            forward_tsn,
+            interleaving,
             reconfig: peer.reconfig && self.config.stream_reset,
             zero_checksum: peer.zero_checksum && self.config.zero_checksum,
             ..peer
         });
         let abilities = PeerAbilities {
             a_rwnd: peer.a_rwnd,
-            forward_tsn: peer.forward_tsn && self.config.partial_reliability,
+            forward_tsn,
             pad: peer.pad,
+            interleaving,
         };
         self.sender.connected(self.outbound_streams(), abilities);
         if self.inbound.is_none() {
@@ -457,6 +467,8 @@ fn peer_of(init: &Init<'_>) -> Peer {
         forward_tsn: init.supports_forward_tsn(),
         reconfig: init.supports(chunk_type::RECONFIG),
         pad: init.supports(chunk_type::PAD),
+        interleaving: init.supports(chunk_type::I_DATA)
+            && (init.supports(chunk_type::I_FORWARD_TSN) || !init.supports_forward_tsn()),
         zero_checksum: init
             .params
             .contains(&Param::ZeroChecksumAcceptable(ZERO_CHECKSUM_DTLS)),

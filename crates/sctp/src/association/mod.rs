@@ -444,6 +444,7 @@ impl Association {
             messages_received: counters.messages_received,
             messages_abandoned: sent.messages_abandoned,
             retransmits: sent.retransmits,
+            interleaving: self.peer.is_some_and(|peer| peer.interleaving),
             zero_checksum_sending: self.peer.is_some_and(|peer| peer.zero_checksum),
             drops,
         }
@@ -594,7 +595,7 @@ impl Association {
         ReceiveLimits {
             window: self.config.receive_window,
             max_message_size: self.limits.receive_message,
-            interleaving: false,
+            interleaving: self.peer.is_some_and(|peer| peer.interleaving),
             incomplete_messages: self.limits.incomplete_messages,
             streams: self.inbound_streams(),
             ack_delay: ACK_DELAY,

@@ -136,6 +136,8 @@ pub(super) struct Peer {
     /// It understands PAD. That chunk's type says that it may be skipped, but widespread stacks drop
     /// a packet with any chunk they do not know.
     pub(super) pad: bool,
+    /// It has I-DATA, and I-FORWARD-TSN if it has FORWARD-TSN (RFC 8260 §2.2.1, §2.3.1).
+    pub(super) interleaving: bool,
     /// It accepts a zero checksum inside DTLS (RFC 9653).
     pub(super) zero_checksum: bool,
 }

@@ -120,7 +120,7 @@ impl Association {
         }
         if may_send_data {
             if let Some(forward) = self.sender.take_forward_tsn(now, batch.remaining()) {
-                self.push_control(batch, Chunk::ForwardTsn(forward));
+                self.push_control(batch, forward);
             }
             self.sender.fill(now, batch);
         }

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use crate::batch::{DataPlan, PacketBatch};
-use crate::serial::Tsn;
+use crate::batch::{DataPlan, Numbering, PacketBatch};
+use crate::serial::{Ssn, Tsn};
 use crate::wire::{DataFlags, HEADER_LEN};
 
 use super::Sender;
 use super::congestion::Controller;
-use super::outstanding::{DATA_HEADER, Loss, Moment, data_chunk_len};
+use super::outstanding::{Fragment, Loss, Moment};
 use super::queue::{Limit, Message};
 
 /// Why a packet holds no more DATA.
@@ -143,8 +143,10 @@ impl Sender {
             if !window_open || self.outstanding.len() >= self.max_outstanding {
                 return Stop::Window;
             }
-            let room = batch.data_room();
-            let Some(mut len) = fragment_len(message, room, self.packet_size, self.padding) else {
+            let header = self.outstanding.header();
+            let room = batch.remaining().saturating_sub(header);
+            let whole = super::data_room(self.packet_size).saturating_sub(header);
+            let Some(mut len) = fragment_len(message, room, whole, self.padding) else {
                 return Stop::Full;
             };
             let mut kind = Loss::None;
@@ -161,10 +163,17 @@ impl Sender {
                     kind = Loss::WindowProbe;
                 }
             }
-            let offset = message.cut;
+            let fragment = Fragment {
+                message: key,
+                offset: message.cut,
+                fsn: message.next_fsn,
+                len: len as u16,
+            };
             let stream = message.stream;
-            let tsn = self.outstanding.push(now, key, offset, len as u16, kind);
-            self.queue.cut(key, len, tsn);
+            let tsn = self.outstanding.push(now, fragment, kind);
+            if let Some(before) = self.queue.cut(key, len, tsn) {
+                self.outstanding.link(before, tsn);
+            }
             batch.note_unqueued(stream, len);
             let drained = self.queue.unsent_bytes() == 0;
             self.plan(
@@ -241,10 +250,20 @@ impl Sender {
             flags = flags.with(DataFlags::IMMEDIATE);
         }
         let index = batch.message(&message.payload);
+        let numbering = if self.interleaving {
+            Numbering::IData {
+                mid: message.mid,
+                fsn: entry.fsn,
+            }
+        } else {
+            let ssn = if message.ordered { message.mid.0 } else { 0 };
+            #[expect(clippy::cast_possible_truncation, reason = "the low half is the SSN")]
+            Numbering::Data(Ssn(ssn as u16))
+        };
         batch.push_data(DataPlan {
             tsn,
             stream: message.stream,
-            ssn: message.ssn,
+            numbering,
             ppid: message.ppid,
             flags,
             message: index,
@@ -256,18 +275,13 @@ impl Sender {
     }
 }
 
-/// How much of a message goes into `room` bytes; `None` if the next packet is the better place.
-fn fragment_len(
-    message: &Message,
-    room: usize,
-    packet_size: usize,
-    padding: bool,
-) -> Option<usize> {
+/// How much of a message goes into `room` bytes, where an empty packet has room for `whole`; `None` if
+/// the next packet is the better place.
+fn fragment_len(message: &Message, room: usize, whole: usize, padding: bool) -> Option<usize> {
     let rest = message.payload.len() - message.cut as usize;
     if rest <= room {
         return Some(rest);
     }
-    let whole = super::data_room(packet_size).saturating_sub(DATA_HEADER);
     if room >= whole {
         return Some(room);
     }
@@ -285,8 +299,6 @@ fn fragment_len(
 /// Twice the packets after which a receiver like ours acknowledges at the latest.
 const ACKNOWLEDGED_ANYWAY: usize = 16;
 
-/// A fragment costs a header of sixteen bytes here, and bookkeeping at both ends; below this, the
-/// rest of a packet is padded instead.
+/// A fragment costs a header of sixteen or twenty bytes here, and bookkeeping at both ends; below
+/// this, the rest of a packet is padded instead.
 const SMALLEST_HEAD: usize = 64;
-// What `push` charges and what `fragment_len` leaves room for is the same header.
-const _: () = assert!(data_chunk_len(1) == DATA_HEADER + 4);

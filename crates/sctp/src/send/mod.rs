@@ -25,7 +25,7 @@ use crate::limits::Limits;
 use crate::serial::{Ppid, StreamId, Tsn};
 use crate::stats::Retransmits;
 use crate::timer::{Timer, earlier};
-use crate::wire::HEADER_LEN;
+use crate::wire::{DATA_HEADER_LEN, HEADER_LEN, I_DATA_HEADER_LEN};
 
 use congestion::{Congestion, Controller};
 use outstanding::{Loss, Moment, Outstanding};
@@ -59,6 +59,8 @@ pub(crate) struct Sender {
     packet_size: usize,
     /// The peer understands PAD.
     padding: bool,
+    /// Messages go out as I-DATA (RFC 8260).
+    interleaving: bool,
     max_outstanding: usize,
     t3_max: Duration,
     /// Acknowledged or abandoned messages, to be freed where no one waits.
@@ -94,6 +96,8 @@ pub(crate) struct PeerAbilities {
     pub(crate) a_rwnd: u32,
     pub(crate) forward_tsn: bool,
     pub(crate) pad: bool,
+    /// I-DATA is used.
+    pub(crate) interleaving: bool,
 }
 
 /// What an expired timer asks of the association.
@@ -109,7 +113,7 @@ impl Sender {
         Self {
             epoch: now,
             queue: SendQueue::new(),
-            outstanding: Outstanding::new(first_tsn),
+            outstanding: Outstanding::new(first_tsn, header_len(false)),
             rtt: RttEstimator::new(config.rto_initial, config.rto_min, config.rto_max),
             congestion: Congestion::new(
                 config.congestion_control,
@@ -127,6 +131,7 @@ impl Sender {
             heard: false,
             packet_size: config.max_packet_size,
             padding: false,
+            interleaving: false,
             // One more may be needed for the rest of an abandoned message.
             max_outstanding: limits.outstanding.min(crate::limits::MAX_OUTSTANDING - 1),
             t3_max: config.t3_max,
@@ -142,6 +147,8 @@ impl Sender {
     pub(crate) fn connected(&mut self, streams: u16, peer: PeerAbilities) {
         self.advertised = peer.a_rwnd as usize;
         self.padding = peer.pad;
+        self.interleaving = peer.interleaving;
+        self.outstanding.set_header(header_len(peer.interleaving));
         self.partial.enabled = peer.forward_tsn;
         if !peer.forward_tsn {
             self.queue.lift_limits();
@@ -171,7 +178,7 @@ impl Sender {
     /// The peer restarted: nothing sent before means anything to it.
     pub(crate) fn restart(&mut self, config: &Config, first_tsn: Tsn) {
         self.discard_all();
-        self.outstanding = Outstanding::new(first_tsn);
+        self.outstanding = Outstanding::new(first_tsn, header_len(false));
         self.congestion = Congestion::new(config.congestion_control, data_room(self.packet_size));
         self.recovery = Recovery::new();
         self.peak = Peak {
@@ -191,7 +198,8 @@ impl Sender {
             }
             retired.push(payload);
         });
-        self.outstanding = Outstanding::new(self.outstanding.next_tsn());
+        self.outstanding =
+            Outstanding::new(self.outstanding.next_tsn(), header_len(self.interleaving));
         self.t3 = None;
         self.recovery.probe.cancel();
         self.recovery.reorder_deadline = None;
@@ -454,6 +462,16 @@ fn add(list: &mut Vec<(StreamId, usize)>, stream: StreamId, amount: usize) {
         Some((_, sum)) => *sum += amount,
         None => list.push((stream, amount)),
     }
+}
+
+/// Bytes of a chunk before its user data.
+fn header_len(interleaving: bool) -> u8 {
+    let len = if interleaving {
+        I_DATA_HEADER_LEN
+    } else {
+        DATA_HEADER_LEN
+    };
+    len as u8
 }
 
 /// PMDCS: bytes of DATA chunks that fit a packet.

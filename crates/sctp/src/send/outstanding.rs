@@ -7,13 +7,14 @@
 
 use std::collections::VecDeque;
 
-use crate::serial::Tsn;
+use crate::serial::{Fsn, Tsn};
+use crate::wire::padded;
 
 /// Nanoseconds since the association was created; eight bytes where an `Instant` takes sixteen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(pub(crate) u64);
 
-/// One DATA chunk.
+/// One DATA or I-DATA chunk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
     pub(crate) sent_at: Moment,
@@ -21,6 +22,10 @@ pub(crate) struct Entry {
     pub(crate) message: u32,
     /// Where in the message the fragment begins.
     pub(crate) offset: u32,
+    /// Its number in the message.
+    pub(crate) fsn: Fsn,
+    /// The next fragment of the message, if that holds a TSN; its own TSN stands for none.
+    pub(crate) sibling: Tsn,
     /// List neighbours, as TSNs; its own TSN stands for none. In a gap-acked run, `next` is a TSN
     /// up to which everything is gap-acked, exclusive.
     prev: Tsn,
@@ -28,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) len: u16,
     /// Transmissions.
     pub(crate) sends: u16,
+    /// Bytes of the chunk before the user data: DATA or I-DATA.
+    header: u8,
     pub(crate) state: ChunkState,
     /// In flight: what the transmission is. Lost: what declared it lost.
     pub(crate) loss: Loss,
@@ -37,9 +44,9 @@ pub(crate) struct Entry {
 const _: () = assert!(size_of::<Entry>() <= 40);
 
 impl Entry {
-    /// Bytes of the DATA chunk on the wire.
+    /// Bytes of the chunk on the wire.
     pub(crate) fn wire_len(&self) -> usize {
-        data_chunk_len(usize::from(self.len))
+        padded(usize::from(self.header) + usize::from(self.len))
     }
 }
 
@@ -66,13 +73,14 @@ pub(crate) enum Loss {
     WindowProbe,
 }
 
-/// Length on the wire of a DATA chunk with `payload` bytes.
-pub(crate) const fn data_chunk_len(payload: usize) -> usize {
-    DATA_HEADER + payload.next_multiple_of(4)
+/// What of a message a chunk holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fragment {
+    pub(crate) message: u32,
+    pub(crate) offset: u32,
+    pub(crate) fsn: Fsn,
+    pub(crate) len: u16,
 }
-
-/// RFC 9260 §3.3.1.
-pub(crate) const DATA_HEADER: usize = 16;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct List {
@@ -91,11 +99,15 @@ pub(crate) struct Outstanding {
     flight_bytes: usize,
     flight_payload: usize,
     acked_bytes: usize,
+    /// Of new chunks.
+    header: u8,
 }
 
 impl Outstanding {
-    pub(crate) fn new(first: Tsn) -> Self {
+    /// `header`: bytes of a chunk before its user data.
+    pub(crate) fn new(first: Tsn, header: u8) -> Self {
         Self {
+            header,
             ring: VecDeque::new(),
             base: first,
             in_flight: List::default(),
@@ -152,45 +164,51 @@ impl Outstanding {
     }
 
     /// Adds a chunk sent for the first time.
-    pub(crate) fn push(
-        &mut self,
-        at: Moment,
-        message: u32,
-        offset: u32,
-        len: u16,
-        loss: Loss,
-    ) -> Tsn {
-        let tsn = self.next_tsn();
-        self.ring.push_back(Entry {
-            sent_at: at,
-            message,
-            offset,
-            prev: tsn,
-            next: tsn,
-            len,
-            sends: 1,
-            state: ChunkState::InFlight,
-            loss,
-        });
+    pub(crate) fn push(&mut self, at: Moment, fragment: Fragment, loss: Loss) -> Tsn {
+        let tsn = self.add(at, fragment, loss, ChunkState::InFlight);
         self.enter_flight(tsn);
         tsn
     }
 
     /// Adds a TSN that is never sent, for the rest of an abandoned message.
-    pub(crate) fn push_abandoned(&mut self, at: Moment, message: u32, offset: u32) -> Tsn {
+    pub(crate) fn push_abandoned(&mut self, at: Moment, fragment: Fragment) {
+        self.add(at, fragment, Loss::None, ChunkState::Abandoned);
+    }
+
+    fn add(&mut self, at: Moment, fragment: Fragment, loss: Loss, state: ChunkState) -> Tsn {
         let tsn = self.next_tsn();
         self.ring.push_back(Entry {
             sent_at: at,
-            message,
-            offset,
+            message: fragment.message,
+            offset: fragment.offset,
+            fsn: fragment.fsn,
+            sibling: tsn,
             prev: tsn,
             next: tsn,
-            len: 0,
-            sends: 0,
-            state: ChunkState::Abandoned,
-            loss: Loss::None,
+            len: fragment.len,
+            sends: u16::from(state == ChunkState::InFlight),
+            header: self.header,
+            state,
+            loss,
         });
         tsn
+    }
+
+    /// The fragment of the same message behind `tsn`, if that is still outstanding, is `next`.
+    pub(crate) fn link(&mut self, tsn: Tsn, next: Tsn) {
+        if let Some(entry) = self.get_mut(tsn) {
+            entry.sibling = next;
+        }
+    }
+
+    /// Bytes of a new chunk before its user data.
+    pub(crate) fn header(&self) -> usize {
+        self.header.into()
+    }
+
+    /// The same, of chunks from now on.
+    pub(crate) fn set_header(&mut self, header: u8) {
+        self.header = header;
     }
 
     /// The chunk that is to be sent again next.
@@ -450,10 +468,19 @@ enum Which {
 mod tests {
     use super::*;
 
+    fn fragment(n: u32) -> Fragment {
+        Fragment {
+            message: 0,
+            offset: n * 100,
+            fsn: Fsn(n),
+            len: 100,
+        }
+    }
+
     fn filled(count: u32) -> Outstanding {
-        let mut ring = Outstanding::new(Tsn(u32::MAX - 2));
+        let mut ring = Outstanding::new(Tsn(u32::MAX - 2), 16);
         for n in 0..count {
-            ring.push(Moment(u64::from(n)), 0, n * 100, 100, Loss::None);
+            ring.push(Moment(u64::from(n)), fragment(n), Loss::None);
         }
         ring
     }
@@ -564,7 +591,7 @@ mod tests {
 
         for seed in 0..300 {
             let mut rng = StdRng::seed_from_u64(seed);
-            let mut ring = Outstanding::new(Tsn(u32::MAX - 20));
+            let mut ring = Outstanding::new(Tsn(u32::MAX - 20), 16);
             // State, when last sent or given up, in the order of TSNs.
             let mut model: VecDeque<(ChunkState, u64)> = VecDeque::new();
             for clock in 1..400_u64 {
@@ -573,7 +600,7 @@ mod tests {
                 let tsn = base.plus(any);
                 match rng.random_range(0..8) {
                     0..3 => {
-                        ring.push(Moment(clock), 0, 0, 100, Loss::None);
+                        ring.push(Moment(clock), fragment(0), Loss::None);
                         model.push_back((ChunkState::InFlight, clock));
                     }
                     3 => {

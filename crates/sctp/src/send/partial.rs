@@ -5,10 +5,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::serial::{StreamId, Tsn};
-use crate::wire::{ForwardTsn, SkippedStream};
+use crate::serial::{Ssn, StreamId, Tsn};
+use crate::wire::{Chunk, ForwardTsn, IForwardTsn, SkippedMessage, SkippedStream};
 
-use super::outstanding::{ChunkState, Moment};
+use super::outstanding::{ChunkState, Fragment, Moment};
 use super::recovery::nanos;
 use super::{Sender, add};
 
@@ -19,8 +19,9 @@ pub(crate) struct Partial {
     pub(crate) enabled: bool,
     /// Everything up to here is acknowledged or given up.
     point: Tsn,
-    /// The latest ordered message skipped, per stream, sorted by stream.
-    skipped: Vec<SkippedStream>,
+    /// The latest message skipped, per stream and kind of order, sorted by both. With FORWARD-TSN
+    /// ordered ones only.
+    skipped: Vec<SkippedMessage>,
     due: bool,
     sent_at: Option<Moment>,
 }
@@ -41,12 +42,10 @@ impl Partial {
         self.due = true;
     }
 
-    fn skip(&mut self, skipped: SkippedStream) {
-        match self
-            .skipped
-            .binary_search_by_key(&skipped.stream, |s| s.stream)
-        {
-            Ok(found) => self.skipped[found].ssn = skipped.ssn,
+    fn skip(&mut self, skipped: SkippedMessage) {
+        let key = |s: &SkippedMessage| (s.stream, s.unordered);
+        match self.skipped.binary_search_by_key(&key(&skipped), key) {
+            Ok(found) => self.skipped[found].mid = skipped.mid,
             Err(place) => self.skipped.insert(place, skipped),
         }
     }
@@ -67,27 +66,26 @@ impl Sender {
         let Some(message) = self.queue.get(key) else {
             return;
         };
-        let (stream, first, cut) = (message.stream, message.first_tsn, message.cut);
-        let known = message.abandoned;
-        if cut > 0 {
-            let base = self.outstanding.base();
-            let mut tsn = if base.is_newer_than(first) {
-                base
-            } else {
-                first
-            };
-            while self.outstanding.get(tsn).is_some_and(|e| e.message == key) {
-                self.outstanding.abandon(tsn);
-                tsn = tsn.next();
-            }
+        let (stream, known) = (message.stream, message.abandoned);
+        let rest = Fragment {
+            message: key,
+            offset: message.cut,
+            fsn: message.next_fsn,
+            len: 0,
+        };
+        let mut at = message.first_tsn;
+        while let Some(tsn) = at {
+            self.outstanding.abandon(tsn);
+            let sibling = self.outstanding.get(tsn).map(|entry| entry.sibling);
+            at = sibling.filter(|&next| next != tsn);
         }
         if known {
             return;
         }
-        if let Some(rest) = self.queue.abandon(key) {
-            add(&mut self.unqueued, stream, rest);
+        if let Some(unsent) = self.queue.abandon(key) {
+            add(&mut self.unqueued, stream, unsent);
             self.queue.add_tsn(key);
-            self.outstanding.push_abandoned(now, key, cut);
+            self.outstanding.push_abandoned(now, rest);
         }
         add(&mut self.abandoned, stream, 1);
         self.counters.messages_abandoned += 1;
@@ -106,16 +104,17 @@ impl Sender {
         }
         while let Some(entry) = self.outstanding.get(partial.point.next())
             && entry.state == ChunkState::Abandoned
-            && partial.skipped.len() < MAX_SKIPPED
+            && partial.skipped.len() < max_skipped(self.interleaving)
         {
             partial.point = partial.point.next();
             partial.due = true;
             if let Some(message) = self.queue.get(entry.message)
-                && message.ordered
+                && (message.ordered || self.interleaving)
             {
-                partial.skip(SkippedStream {
+                partial.skip(SkippedMessage {
                     stream: message.stream,
-                    ssn: message.ssn,
+                    unordered: !message.ordered,
+                    mid: message.mid,
                 });
             }
         }
@@ -139,9 +138,13 @@ impl Sender {
         self.partial.due && self.partial.point.is_at_least(self.outstanding.base())
     }
 
-    /// The FORWARD-TSN to be sent.
-    pub(crate) fn take_forward_tsn(&mut self, now: Instant, room: usize) -> Option<ForwardTsn> {
-        if !self.forward_tsn_due() || room < CHUNK_LEN + self.partial.skipped.len() * 4 {
+    /// The FORWARD-TSN or I-FORWARD-TSN to be sent.
+    pub(crate) fn take_forward_tsn(&mut self, now: Instant, room: usize) -> Option<Chunk<'static>> {
+        if !self.forward_tsn_due() {
+            return None;
+        }
+        let chunk = self.forward_tsn();
+        if room < chunk.encoded_len() {
             return None;
         }
         let moment = self.moment(now);
@@ -151,14 +154,30 @@ impl Sender {
         // F4: T3-rtx runs as for DATA.
         self.update_t3(now, false);
         self.schedule_probe(moment);
-        Some(ForwardTsn {
-            new_cumulative_tsn: self.partial.point,
-            skipped: SmallVec::from_slice(&self.partial.skipped),
+        Some(chunk)
+    }
+
+    fn forward_tsn(&self) -> Chunk<'static> {
+        let Partial { point, skipped, .. } = &self.partial;
+        if self.interleaving {
+            return Chunk::IForwardTsn(IForwardTsn {
+                new_cumulative_tsn: *point,
+                skipped: SmallVec::from_slice(skipped),
+            });
+        }
+        let ordered = |message: &SkippedMessage| SkippedStream {
+            stream: message.stream,
+            #[expect(clippy::cast_possible_truncation, reason = "the low half is the SSN")]
+            ssn: Ssn(message.mid.0 as u16),
+        };
+        Chunk::ForwardTsn(ForwardTsn {
+            new_cumulative_tsn: *point,
+            skipped: skipped.iter().map(ordered).collect(),
         })
     }
 }
 
-/// Header and new cumulative TSN (RFC 3758 §3.2).
-const CHUNK_LEN: usize = 8;
 /// What fits the smallest packet of this stack; the rest follows with the next one (C2).
-const MAX_SKIPPED: usize = 50;
+const fn max_skipped(interleaving: bool) -> usize {
+    if interleaving { 25 } else { 50 }
+}

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::serial::{Ppid, Ssn, StreamId, Tsn};
+use crate::serial::{Fsn, Mid, Ppid, StreamId, Tsn};
 
 use super::outstanding::Moment;
 use super::scheduler::{Schedule, Scheduler};
@@ -18,11 +18,15 @@ pub(crate) struct Message {
     pub(crate) ppid: Ppid,
     pub(crate) ordered: bool,
     pub(crate) limit: Limit,
-    /// Valid once something is cut.
-    pub(crate) ssn: Ssn,
-    pub(crate) first_tsn: Tsn,
+    /// Its place in the stream, once something is cut. The low half is its SSN.
+    pub(crate) mid: Mid,
+    /// Its first and last fragment that are in the outstanding ring; the others are linked.
+    pub(crate) first_tsn: Option<Tsn>,
+    pub(crate) last_tsn: Tsn,
     /// Bytes that hold a TSN.
     pub(crate) cut: u32,
+    /// Number of the next fragment.
+    pub(crate) next_fsn: Fsn,
     /// Its TSNs in the outstanding ring.
     pub(crate) outstanding: u32,
     pub(crate) abandoned: bool,
@@ -73,7 +77,8 @@ pub(crate) struct SendQueue {
 struct Stream {
     head: u32,
     tail: u32,
-    next_ssn: Ssn,
+    next_ordered: Mid,
+    next_unordered: Mid,
     resetting: bool,
     buffered: usize,
 }
@@ -81,7 +86,8 @@ struct Stream {
 const IDLE: Stream = Stream {
     head: NONE,
     tail: NONE,
-    next_ssn: Ssn(0),
+    next_ordered: Mid(0),
+    next_unordered: Mid(0),
     resetting: false,
     buffered: 0,
 };
@@ -141,9 +147,11 @@ impl SendQueue {
             ppid,
             ordered,
             limit,
-            ssn: Ssn(0),
-            first_tsn: Tsn(0),
+            mid: Mid(0),
+            first_tsn: None,
+            last_tsn: Tsn(0),
             cut: 0,
+            next_fsn: Fsn(0),
             outstanding: 0,
             abandoned: false,
             next: NONE,
@@ -181,29 +189,32 @@ impl SendQueue {
         Some((key, self.messages.get(key)?))
     }
 
-    /// Cuts `len` bytes from the current message for `tsn`; with the first ones it gets its SSN.
-    /// Returns its SSN.
-    pub(crate) fn cut(&mut self, key: u32, len: usize, tsn: Tsn) -> Ssn {
-        let Some(message) = self.messages.get_mut(key) else {
-            return Ssn(0);
-        };
+    /// Cuts `len` bytes from the current message for `tsn`; with the first ones it gets its MID.
+    /// Returns the TSN of the fragment before.
+    pub(crate) fn cut(&mut self, key: u32, len: usize, tsn: Tsn) -> Option<Tsn> {
+        let message = self.messages.get_mut(key)?;
         let stream = self.streams.get_mut(message.stream);
         if message.cut == 0 {
-            message.first_tsn = tsn;
-            if message.ordered {
-                message.ssn = stream.next_ssn;
-                stream.next_ssn = stream.next_ssn.next();
-            }
+            let next = if message.ordered {
+                &mut stream.next_ordered
+            } else {
+                &mut stream.next_unordered
+            };
+            message.mid = *next;
+            *next = next.next();
         }
+        let before = message.first_tsn.is_some().then_some(message.last_tsn);
+        message.first_tsn.get_or_insert(tsn);
+        message.last_tsn = tsn;
+        message.next_fsn = message.next_fsn.next();
         message.cut += len as u32;
         message.outstanding += 1;
         stream.buffered -= len;
         self.unsent_bytes -= len;
-        let ssn = message.ssn;
         if !message.is_queued() {
             self.current_ended();
         }
-        ssn
+        before
     }
 
     /// The current message leaves its stream's queue.
@@ -233,11 +244,12 @@ impl SendQueue {
         true
     }
 
-    /// A TSN of the message left the outstanding ring. With the last one the message is gone, and
-    /// what is left of it is returned to be freed.
-    pub(crate) fn release_tsn(&mut self, key: u32) -> Option<Bytes> {
+    /// The first TSN of the message left the outstanding ring, where `next` follows. With the last
+    /// one the message is gone, and what is left of it is returned to be freed.
+    pub(crate) fn release_tsn(&mut self, key: u32, next: Option<Tsn>) -> Option<Bytes> {
         let message = self.messages.get_mut(key)?;
         message.outstanding -= 1;
+        message.first_tsn = next;
         if message.outstanding > 0 || message.is_queued() {
             return None;
         }
@@ -365,12 +377,13 @@ impl SendQueue {
         std::mem::replace(&mut self.drained, rest)
     }
 
-    /// The stream can be used again, from SSN 0 if the reset was performed.
+    /// The stream can be used again, from number 0 if the reset was performed.
     pub(crate) fn reset_done(&mut self, stream: StreamId, performed: bool) {
         let state = self.streams.get_mut(stream);
         state.resetting = false;
         if performed {
-            state.next_ssn = Ssn(0);
+            state.next_ordered = Mid(0);
+            state.next_unordered = Mid(0);
         }
     }
 
@@ -425,14 +438,15 @@ mod tests {
         queue.push(StreamId(stream), Ppid(0), vec![0; len].into(), true, limit);
     }
 
-    fn cut_all(queue: &mut SendQueue) -> Vec<(u16, u16, usize)> {
+    fn cut_all(queue: &mut SendQueue) -> Vec<(u16, u32, usize)> {
         let mut tsn = Tsn(0);
         let mut cuts = Vec::new();
         while let Some((key, message)) = queue.current() {
             let len = (message.payload.len() - message.cut as usize).min(10);
             let stream = message.stream.0;
-            let ssn = queue.cut(key, len, tsn);
-            cuts.push((stream, ssn.0, len));
+            queue.cut(key, len, tsn);
+            let mid = queue.get(key).map_or(Mid(0), |message| message.mid);
+            cuts.push((stream, mid.0, len));
             tsn = tsn.next();
         }
         cuts
@@ -451,9 +465,9 @@ mod tests {
             [(1, 0, 10), (1, 0, 10), (1, 0, 5), (700, 0, 5), (1, 1, 5)]
         );
         assert_eq!((queue.unsent_bytes(), queue.held_bytes()), (0, 35));
-        assert_eq!(queue.release_tsn(0), None);
-        assert_eq!(queue.release_tsn(0), None);
-        assert_eq!(queue.release_tsn(0).map(|b| b.len()), Some(25));
+        assert_eq!(queue.release_tsn(0, None), None);
+        assert_eq!(queue.release_tsn(0, None), None);
+        assert_eq!(queue.release_tsn(0, None).map(|b| b.len()), Some(25));
         assert_eq!((queue.held_bytes(), queue.held_messages()), (10, 2));
     }
 
@@ -502,7 +516,7 @@ mod tests {
         queue.add_tsn(key);
         assert_eq!(queue.buffered(StreamId(1)), 5);
         assert_eq!(cut_all(&mut queue), [(1, 1, 5)]);
-        assert_eq!(queue.release_tsn(key), None);
-        assert_eq!(queue.release_tsn(key).map(|b| b.len()), Some(25));
+        assert_eq!(queue.release_tsn(key, None), None);
+        assert_eq!(queue.release_tsn(key, None).map(|b| b.len()), Some(25));
     }
 }

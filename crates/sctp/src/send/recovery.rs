@@ -335,14 +335,21 @@ const MAX_REMEMBERED: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::outstanding::{Loss, Outstanding};
+    use super::super::outstanding::{Fragment, Loss, Outstanding};
     use super::*;
+    use crate::serial::Fsn;
 
     const MS: u64 = 1_000_000;
 
     fn entry(sent_at: u64, sends: u16) -> Entry {
-        let mut ring = Outstanding::new(Tsn(0));
-        let tsn = ring.push(Moment(sent_at), 0, 0, 100, Loss::None);
+        let fragment = Fragment {
+            message: 0,
+            offset: 0,
+            fsn: Fsn(0),
+            len: 100,
+        };
+        let mut ring = Outstanding::new(Tsn(0), 16);
+        let tsn = ring.push(Moment(sent_at), fragment, Loss::None);
         for _ in 1..sends {
             ring.resend(tsn, Moment(sent_at), Loss::None);
         }

@@ -123,7 +123,8 @@ impl Sender {
             }
             ChunkState::Acked | ChunkState::Abandoned => {}
         }
-        if let Some(payload) = self.queue.release_tsn(entry.message) {
+        let next = (entry.sibling != tsn).then_some(entry.sibling);
+        if let Some(payload) = self.queue.release_tsn(entry.message, next) {
             self.retired.push(payload);
         }
     }

@@ -336,7 +336,20 @@ impl Raw {
 
     /// Connects to `end`, which waits: INIT, COOKIE-ECHO.
     pub fn connect(end: &mut End, now: Instant) -> Self {
-        let init = Chunk::Init(Self::init(Self::TAG, None));
+        Self::connect_by(end, now, Self::init(Self::TAG, None))
+    }
+
+    /// The same with a parameter of the INIT in place of those it has.
+    pub fn connect_with(end: &mut End, now: Instant, param: Param<'static>) -> Self {
+        let init = Init {
+            params: vec![param],
+            ..Self::init(Self::TAG, None)
+        };
+        Self::connect_by(end, now, init)
+    }
+
+    fn connect_by(end: &mut End, now: Instant, init: Init<'static>) -> Self {
+        let init = Chunk::Init(init);
         end.receive(now, &packet(0, vec![init]));
         let answers = end.transmit(now);
         let answer = Packet::decode(&answers[0]).expect("an answer");
@@ -420,6 +433,15 @@ impl Raw {
             }
         }
         data
+    }
+}
+
+/// What DATA and I-DATA have in common.
+pub fn user_data<'a>(chunk: &Chunk<'a>) -> Option<(Tsn, DataFlags, &'a [u8])> {
+    match *chunk {
+        Chunk::Data(data) => Some((data.tsn, data.flags, data.payload)),
+        Chunk::IData(data) => Some((data.tsn, data.flags, data.payload)),
+        _ => None,
     }
 }
 
