@@ -1,9 +1,8 @@
 //! The connection as the application holds it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use peerloom_datachannel::ChannelOptions;
-use peerloom_ice::Credentials;
 use tokio::sync::{oneshot, watch};
 
 use crate::channel::Channel;
@@ -11,13 +10,12 @@ use crate::config::{Config, PeerConnectionBuilder};
 use crate::data_channel::{DataChannel, DataChannelOptions};
 use crate::error::{Error, Reason};
 use crate::event::{ConnectionState, Event, IceConnectionState, IceGatheringState, Queued};
-use crate::jsep::{Applied, CandidateUse, Negotiation, SignalingState};
+use crate::jsep::SignalingState;
+use crate::offer_answer::OfferAnswer;
 use crate::signaling::{IceCandidate, SdpType, SessionDescription};
 use crate::stats::Stats;
 use crate::transceiver::Transceiver;
 use crate::transport::driver::Command;
-use crate::transport::dtls::DtlsParameters;
-use crate::transport::ice::IceParameters;
 use crate::transport::lock::Purpose;
 use crate::transport::shared::{Handle, Shared};
 use crate::transport::supervisor;
@@ -31,9 +29,7 @@ use crate::transport::supervisor;
 #[derive(Clone, Debug)]
 pub struct PeerConnection {
     handle: Arc<Handle>,
-    signalling: Arc<Mutex<Negotiation>>,
-    /// Ours, for ICE; others than those in effect restart it.
-    credentials: Arc<Mutex<Credentials>>,
+    pub(crate) offer_answer: OfferAnswer,
     channel_send_buffer_limit: usize,
 }
 
@@ -55,9 +51,8 @@ impl PeerConnection {
         let channel_send_buffer_limit = config.channel_send_buffer_limit;
         let (shared, negotiation, credentials) = supervisor::start(config)?;
         Ok(PeerConnection {
+            offer_answer: OfferAnswer::new(shared.clone(), negotiation, credentials),
             handle: Arc::new(Handle { shared }),
-            signalling: Arc::new(Mutex::new(negotiation)),
-            credentials: Arc::new(Mutex::new(credentials)),
             channel_send_buffer_limit,
         })
     }
@@ -109,7 +104,7 @@ impl PeerConnection {
                 Ok(channel)
             })
             .map_err(Error::Closed)??;
-        self.negotiation().want_data();
+        self.offer_answer.want_data();
         shared.wake();
         Ok(DataChannel {
             channel,
@@ -123,10 +118,7 @@ impl PeerConnection {
     /// # Errors
     /// [`Error::Negotiation`] in a signalling state that allows no offer. Cancel-safe.
     pub async fn create_offer(&self) -> Result<SessionDescription, Error> {
-        self.alive()?;
-        self.negotiation()
-            .create_offer(&self.credentials())
-            .map_err(negotiation_error)
+        self.offer_answer.create(SdpType::Offer)
     }
 
     /// Makes an answer to the remote offer that is set (W3C WebRTC §4.4.2 `createAnswer`).
@@ -134,59 +126,34 @@ impl PeerConnection {
     /// # Errors
     /// [`Error::Negotiation`] when there is no offer to answer. Cancel-safe.
     pub async fn create_answer(&self) -> Result<SessionDescription, Error> {
-        self.alive()?;
-        let mut negotiation = self.negotiation();
-        if negotiation.needs_new_credentials() {
-            self.renew_credentials()?;
-        }
-        negotiation
-            .create_answer(&self.credentials())
-            .map_err(negotiation_error)
+        self.offer_answer.create(SdpType::Answer)
     }
 
     /// Makes the next offer restart ICE (W3C WebRTC `restartIce`): new credentials, new candidates,
-    /// the same DTLS and SCTP. Data flows on over the old pair until a new one is selected, and a
-    /// connection that lost contact finds it again; nothing reliable is lost.
+    /// the same DTLS and SCTP; [`Event::NegotiationNeeded`] asks for that offer. Data flows on over
+    /// the old pair until a new one is selected, and a connection that lost contact finds it again;
+    /// nothing reliable is lost. The wish outlives an offer that is rolled back, and ends with the
+    /// exchange that replaces the credentials, whoever offers. Before the first description there is
+    /// nothing to restart.
     ///
     /// # Errors
     /// [`Error::Closed`] after the end.
     pub fn restart_ice(&self) -> Result<(), Error> {
-        self.alive()?;
-        self.renew_credentials()
+        self.offer_answer.restart_ice()
     }
 
-    /// Sets a description made by this end and starts gathering candidates. One with an empty `sdp`
-    /// stands for the offer or answer that the signalling state asks for, which is then made here.
+    /// Sets a description made by this end and starts gathering candidates. `None`, or one with an
+    /// empty `sdp`, stands for the offer or answer that the signalling state asks for, which is then
+    /// made here.
     ///
     /// # Errors
     /// [`Error::Negotiation`] when it does not fit the signalling state; nothing changed then.
     /// Cancel-safe.
     pub async fn set_local_description(
         &self,
-        description: SessionDescription,
+        description: impl Into<Option<SessionDescription>>,
     ) -> Result<(), Error> {
-        self.alive()?;
-        let applied = {
-            let mut description = description;
-            let mut negotiation = self.negotiation();
-            if description.sdp.is_empty() && description.kind != SdpType::Rollback {
-                if negotiation.needs_new_credentials() {
-                    self.renew_credentials()?;
-                }
-                let made = negotiation
-                    .create_implied(&self.credentials())
-                    .map_err(negotiation_error)?;
-                description.sdp = made.sdp;
-            }
-            let applied = negotiation
-                .set_local(&description)
-                .map_err(negotiation_error)?;
-            if let Some(section) = negotiation.local_end_of_candidates() {
-                self.shared().candidates.describe(section);
-            }
-            applied
-        };
-        self.apply(applied)
+        self.offer_answer.set_local(description.into())
     }
 
     /// Sets a description that came from the other end.
@@ -198,12 +165,7 @@ impl PeerConnection {
         &self,
         description: SessionDescription,
     ) -> Result<(), Error> {
-        self.alive()?;
-        let applied = self
-            .negotiation()
-            .set_remote(&description)
-            .map_err(negotiation_error)?;
-        self.apply(applied)
+        self.offer_answer.set_remote(&description)
     }
 
     /// Adds a candidate of the other end, as its signalling brings it. One with an empty
@@ -213,28 +175,18 @@ impl PeerConnection {
     /// [`Error::Candidate`] for one that cannot be read or belongs to no section of the remote
     /// description; [`Error::Busy`] when too many wait. Cancel-safe.
     pub async fn add_ice_candidate(&self, candidate: IceCandidate) -> Result<(), Error> {
-        self.alive()?;
-        match self
-            .negotiation()
-            .add_candidate(&candidate)
-            .map_err(negotiation_error)?
-        {
-            CandidateUse::Now => self.add_candidate(&candidate),
-            CandidateUse::Held | CandidateUse::Ignored => Ok(()),
-        }
+        self.offer_answer.add_candidate(&candidate)
     }
 
     /// The local description with the candidates gathered so far, current or pending (W3C WebRTC
     /// `localDescription`).
     pub fn local_description(&self) -> Option<SessionDescription> {
-        let complete = self.ice_gathering_state() == IceGatheringState::Complete;
-        let candidates = self.shared().candidates.list();
-        self.negotiation().local_description(&candidates, complete)
+        self.offer_answer.local_description()
     }
 
     /// The remote description, current or pending (W3C WebRTC `remoteDescription`).
     pub fn remote_description(&self) -> Option<SessionDescription> {
-        self.negotiation().remote_description()
+        self.offer_answer.remote_description()
     }
 
     /// Waits until all local candidates are known; [`local_description`](Self::local_description)
@@ -246,7 +198,9 @@ impl PeerConnection {
         let mut done = self.shared().done.subscribe();
         tokio::select! {
             // The senders live as long as we do.
-            _ = gathering.wait_for(|state| *state == IceGatheringState::Complete) => {}
+            _ = gathering.wait_for(|reported| {
+                self.shared().gathering_state(*reported) == IceGatheringState::Complete
+            }) => {}
             _ = done.wait_for(|done| *done) => {}
         }
     }
@@ -334,123 +288,21 @@ impl PeerConnection {
 
     /// The state of gathering (W3C WebRTC `iceGatheringState`).
     pub fn ice_gathering_state(&self) -> IceGatheringState {
-        *self.shared().states.gathering.borrow()
+        self.offer_answer.gathering_state()
     }
 
     /// The state of offer and answer (W3C WebRTC `signalingState`).
     pub fn signaling_state(&self) -> SignalingState {
-        self.negotiation().signaling_state()
+        self.offer_answer.signaling_state()
     }
 
     /// The audio and video sections of the descriptions. They are answered with port 0: this
     /// version carries no media.
     pub fn transceivers(&self) -> Vec<Transceiver> {
-        self.negotiation().transceivers().to_vec()
-    }
-
-    /// Acts on a description that was set.
-    fn apply(&self, applied: Applied) -> Result<(), Error> {
-        let shared = self.shared();
-        if let Some(state) = applied.signaling {
-            shared
-                .events
-                .push(Queued::Plain(Event::SignalingState(state)));
-        }
-        if let Some(gather) = applied.gather {
-            if gather.restart {
-                shared.candidates.clear();
-                shared.set_gathering(IceGatheringState::Gathering);
-                shared.command(Command::Restart(gather.credentials))?;
-            } else if self.ice_gathering_state() == IceGatheringState::New {
-                shared.set_gathering(IceGatheringState::Gathering);
-                shared.command(Command::Gather)?;
-            }
-        }
-        if let Some(transport) = applied.transport {
-            let max = transport.remote_max_message_size.unwrap_or(u64::MAX);
-            let max = usize::try_from(max).unwrap_or(usize::MAX);
-            shared.set_remote_max_message_size(max);
-            shared
-                .session
-                .with(Purpose::Control, |guarded| {
-                    guarded.session.set_remote_max_message_size(max)
-                })
-                .map_err(Error::Closed)?;
-            shared.command(Command::Remote {
-                ice: IceParameters {
-                    generation: transport.generation,
-                    role: transport.ice_role,
-                    credentials: transport.remote_credentials,
-                    lite: transport.remote_lite,
-                },
-                dtls: DtlsParameters {
-                    role: transport.dtls_role,
-                    fingerprints: transport.fingerprints,
-                },
-            })?;
-        }
-        for candidate in applied.candidates {
-            // Part of a description that is set: what cannot be used is left out.
-            if let Err(error) = self.add_candidate(&candidate) {
-                tracing::debug!(%error, "candidate of a description left out");
-            }
-        }
-        if applied.end_of_candidates {
-            shared.command(Command::EndOfCandidates)?;
-        }
-        Ok(())
-    }
-
-    fn add_candidate(&self, candidate: &IceCandidate) -> Result<(), Error> {
-        if candidate.is_end_of_candidates() {
-            return self.shared().command(Command::EndOfCandidates);
-        }
-        let parsed = candidate
-            .candidate
-            .parse()
-            .map_err(|error| Error::Candidate {
-                candidate: candidate.candidate.chars().take(200).collect(),
-                why: format!("{error}"),
-            })?;
-        self.shared().command(Command::Candidate(parsed))
-    }
-
-    /// Our ICE credentials for the next description.
-    fn credentials(&self) -> Credentials {
-        self.credentials
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn renew_credentials(&self) -> Result<(), Error> {
-        let renewed = Credentials::from_seed(supervisor::random()?);
-        *self
-            .credentials
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = renewed;
-        Ok(())
-    }
-
-    fn alive(&self) -> Result<(), Error> {
-        self.shared()
-            .reason()
-            .map_or(Ok(()), |reason| Err(Error::Closed(reason)))
+        self.offer_answer.transceivers()
     }
 
     fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
-
-    /// Signalling has a lock of its own, never held together with the data path's.
-    fn negotiation(&self) -> MutexGuard<'_, Negotiation> {
-        // A negotiation changes only when a call succeeds, so it is whole even after a panic.
-        self.signalling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn negotiation_error(error: crate::jsep::NegotiationError) -> Error {
-    Error::Negotiation(Arc::new(error))
 }

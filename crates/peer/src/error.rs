@@ -19,6 +19,9 @@ pub enum Reason {
     /// The last handle was dropped.
     #[error("the last handle of the connection was dropped")]
     Dropped,
+    /// The data section of the descriptions was rejected (port 0), so there are no data channels.
+    #[error("the data section was rejected")]
+    DataRejected,
     /// The other end closed: a DTLS close_notify or an SCTP ABORT by its user.
     #[error("closed by the other end")]
     Remote,
@@ -45,7 +48,10 @@ pub enum Reason {
 impl Reason {
     /// Whether something went wrong, as opposed to either end closing.
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Reason::Local | Reason::Dropped | Reason::Remote)
+        !matches!(
+            self,
+            Reason::Local | Reason::Dropped | Reason::DataRejected | Reason::Remote
+        )
     }
 }
 

@@ -27,6 +27,12 @@ pub enum Event {
     ConnectionState(ConnectionState),
     /// W3C WebRTC `signalingstatechange`.
     SignalingState(SignalingState),
+    /// An offer is needed: a data channel where there is no data section yet, an ICE restart
+    /// (W3C WebRTC §4.7.3 `negotiationneeded`). Once for each need, and only in `stable`.
+    NegotiationNeeded,
+    /// The audio and video sections changed, see
+    /// [`PeerConnection::transceivers`](crate::PeerConnection::transceivers).
+    TransceiversChanged,
     /// The other end opened a channel (W3C WebRTC `datachannel`). Messages that came with it wait
     /// in it.
     DataChannel(DataChannel),
@@ -90,17 +96,23 @@ pub(crate) enum Queued {
     Channel(Arc<Channel>),
 }
 
-/// Events that wait for the application. Bounded: candidates by the ICE limits, channels by the
-/// channel limit (a channel beyond it is refused), states by replacing an unread one of its kind.
+/// Events that wait for the application. Bounded: candidates by the ICE limits (a restart takes
+/// those before it out), channels by the channel limit (a channel beyond it is refused), states by
+/// replacing an unread one of its kind.
 #[derive(Debug, Default)]
 pub(crate) struct EventQueue {
     inner: Mutex<Inner>,
     queued: Notify,
+    /// For the negotiator: something in its lane.
+    signalled: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     events: VecDeque<Queued>,
+    /// What a negotiator takes care of, while there is one.
+    signals: VecDeque<Event>,
+    has_negotiator: bool,
     ended: bool,
 }
 
@@ -111,12 +123,76 @@ impl EventQueue {
             if inner.ended {
                 return;
             }
+            match event {
+                Queued::Plain(event) if inner.has_negotiator && is_signal(&event) => {
+                    // One offer answers every need that came before it.
+                    let needed = |event: &Event| matches!(event, Event::NegotiationNeeded);
+                    if !needed(&event) || !inner.signals.iter().any(needed) {
+                        inner.signals.push_back(event);
+                    }
+                    self.signalled.notify_one();
+                    return;
+                }
+                Queued::Plain(_) | Queued::Channel(_) => {}
+            }
             if inner.events.len() >= MAX_STATES {
                 inner.events.retain(|queued| !replaces(&event, queued));
             }
             inner.events.push_back(event);
         }
         self.queued.notify_one();
+    }
+
+    /// Takes out the candidates that nobody read: those of another section or generation.
+    pub(crate) fn discard_candidates(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_candidate = |event: &Event| matches!(event, Event::IceCandidate(_));
+        inner
+            .events
+            .retain(|queued| !matches!(queued, Queued::Plain(event) if of_candidate(event)));
+        inner.signals.retain(|event| !of_candidate(event));
+    }
+
+    /// From now on candidates and the need of an offer go to [`next_signal`](Self::next_signal),
+    /// those that wait already included. False if they do already.
+    pub(crate) fn attach_negotiator(&self) -> bool {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut inner.has_negotiator, true) {
+            return false;
+        }
+        for queued in std::mem::take(&mut inner.events) {
+            match queued {
+                Queued::Plain(event) if is_signal(&event) => inner.signals.push_back(event),
+                Queued::Plain(_) | Queued::Channel(_) => inner.events.push_back(queued),
+            }
+        }
+        true
+    }
+
+    /// The application takes care of signalling again.
+    pub(crate) fn detach_negotiator(&self) {
+        {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.has_negotiator = false;
+            let signals = std::mem::take(&mut inner.signals);
+            inner.events.extend(signals.into_iter().map(Queued::Plain));
+        }
+        self.queued.notify_one();
+    }
+
+    /// The next event for the negotiator, `None` after the end. Cancel-safe.
+    pub(crate) async fn next_signal(&self) -> Option<Event> {
+        loop {
+            let signalled = self.signalled.notified();
+            {
+                let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+                let event = inner.signals.pop_front();
+                if event.is_some() || inner.ended {
+                    return event;
+                }
+            }
+            signalled.await;
+        }
     }
 
     /// No more events will come; those that are here can still be taken.
@@ -127,6 +203,7 @@ impl EventQueue {
             .ended = true;
         self.queued.notify_waiters();
         self.queued.notify_one();
+        self.signalled.notify_one();
     }
 
     /// The next event, `None` after the last. Cancel-safe.
@@ -147,6 +224,11 @@ impl EventQueue {
     }
 }
 
+/// What signalling has to act on.
+fn is_signal(event: &Event) -> bool {
+    matches!(event, Event::IceCandidate(_) | Event::NegotiationNeeded)
+}
+
 /// Whether `new` makes an unread `old` state event stale.
 fn replaces(new: &Queued, old: &Queued) -> bool {
     let (Queued::Plain(new), Queued::Plain(old)) = (new, old) else {
@@ -156,7 +238,9 @@ fn replaces(new: &Queued, old: &Queued) -> bool {
         Event::IceGatheringState(_)
         | Event::IceConnectionState(_)
         | Event::ConnectionState(_)
-        | Event::SignalingState(_) => std::mem::discriminant(new) == std::mem::discriminant(old),
+        | Event::SignalingState(_)
+        | Event::NegotiationNeeded
+        | Event::TransceiversChanged => std::mem::discriminant(new) == std::mem::discriminant(old),
         Event::IceCandidate(_) | Event::DataChannel(_) => false,
     }
 }

@@ -52,6 +52,8 @@ mod error;
 mod event;
 pub mod jsep;
 mod message;
+mod negotiator;
+mod offer_answer;
 pub mod sdp;
 mod signaling;
 pub mod stats;
@@ -65,6 +67,10 @@ pub use error::{Error, Reason, SendError, TrySendError, TrySendErrorKind};
 pub use event::{ConnectionState, Event, IceConnectionState, IceGatheringState};
 pub use jsep::{NegotiationError, SignalingState};
 pub use message::Message;
+pub use negotiator::{
+    AlreadyNegotiated, Negotiator, NegotiatorError, NegotiatorStats, Politeness, Signal,
+    SignallingEnd,
+};
 pub use peerloom_dtls::{Certificate, KeyLog, KeyLogLines, Role as DtlsRole, SrtpProfile};
 pub use signaling::{IceCandidate, SdpType, SessionDescription};
 pub use stats::Stats;

@@ -23,7 +23,10 @@ impl Negotiation {
             None
         };
         self.session.sections.clone_from(&created.sections);
-        self.session.local_credentials = Some(created.credentials.clone());
+        // Without a data section they are not in the description.
+        if created.sections.iter().any(Section::is_data) {
+            self.session.local_credentials = Some(created.credentials.clone());
+        }
         self.session.pending.local = Some(Kept {
             kind: SdpType::Offer,
             description: Arc::clone(&created.description),
@@ -97,7 +100,9 @@ impl Negotiation {
             .as_ref()
             .and_then(|_| self.gather(&created.credentials));
         let description = Arc::clone(&created.description);
-        self.session.local_credentials = Some(created.credentials.clone());
+        if transport.is_some() {
+            self.session.local_credentials = Some(created.credentials.clone());
+        }
         self.session.pending.local = Some(Kept { kind, description });
         let data_rejected = transport.is_none() && self.session.agreed.is_some();
         Ok(Applied {
@@ -180,10 +185,14 @@ impl Negotiation {
         transport: Option<Transport>,
         data_rejected: bool,
     ) -> Applied {
-        if data_rejected && kind == SdpType::Answer {
+        // A provisional answer may reject what the final one takes: nothing ends with it.
+        let data_rejected = data_rejected && kind == SdpType::Answer;
+        if data_rejected {
             self.wants_data = false;
         }
-        self.session.agreed.clone_from(&transport);
+        if transport.is_some() || kind == SdpType::Answer {
+            self.session.agreed.clone_from(&transport);
+        }
         let mut transceivers_changed = false;
         if kind == SdpType::Answer {
             let session = &mut self.session;
@@ -194,6 +203,7 @@ impl Negotiation {
             session.current = std::mem::take(&mut session.pending);
             self.before = None;
             self.created = None;
+            self.restarted();
         }
         let mut applied = Applied {
             signaling: self.enter(state),

@@ -40,6 +40,7 @@ mod apply;
 mod build;
 mod candidates;
 mod error;
+mod needed;
 mod parameters;
 mod remote;
 mod session;
@@ -68,6 +69,9 @@ pub struct Negotiation {
     session_id: u64,
     state: SignalingState,
     wants_data: bool,
+    /// Our ICE credentials that the next offer is to replace (W3C WebRTC
+    /// `[[LocalIceCredentialsToReplace]]`). The wish outlives an offer that is rolled back.
+    replace: Vec<Credentials>,
     session: Session,
     /// What a rollback returns to; `Some` while an exchange is under way.
     before: Option<Box<Session>>,
@@ -118,6 +122,7 @@ impl Negotiation {
             session_id: seed >> 1,
             state: SignalingState::Stable,
             wants_data: false,
+            replace: Vec::new(),
             session: Session::default(),
             before: None,
             created: None,
@@ -126,18 +131,6 @@ impl Negotiation {
             held: Vec::new(),
             dropped: Dropped::default(),
         }
-    }
-
-    /// From now on offers have a data section. An extra call does nothing.
-    pub fn want_data(&mut self) {
-        self.wants_data = true;
-    }
-
-    /// Whether an offer would change something (W3C WebRTC §4.7.3).
-    pub fn needs_offer(&self) -> bool {
-        self.state == SignalingState::Stable
-            && self.wants_data
-            && self.session.data_section().is_none()
     }
 
     /// The state of the exchange.
@@ -153,16 +146,6 @@ impl Negotiation {
     /// The transport of the last answer.
     pub fn transport(&self) -> Option<&Transport> {
         self.session.agreed.as_ref()
-    }
-
-    /// Whether the pending remote offer restarts ICE, so that the answer needs new credentials.
-    pub fn needs_new_credentials(&self) -> bool {
-        match (&self.session.agreed, &self.session.remote) {
-            (Some(agreed), Some(remote)) => {
-                self.is_answering() && agreed.remote_credentials != remote.credentials
-            }
-            _ => false,
-        }
     }
 
     /// What is left out.

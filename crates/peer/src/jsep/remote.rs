@@ -138,7 +138,9 @@ pub(super) fn answered(
             Some(remote)
         }
         Some((index, _)) => {
-            session.sections[index].purpose = Purpose::Rejected;
+            if kind == SdpType::Answer {
+                session.sections[index].purpose = Purpose::Rejected;
+            }
             None
         }
         None => None,

@@ -13,15 +13,16 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use peerloom_datachannel::Session;
-use peerloom_ice::{Candidate, Credentials};
+use peerloom_ice::Candidate;
 use peerloom_sctp::wire::Checksum;
 use peerloom_sctp::{Packet, PacketBatch};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
 use super::batch::BatchBuffer;
-use super::dtls::{DtlsParameters, DtlsTransport};
-use super::ice::{IceParameters, IceTransport};
+use super::described::Described;
+use super::dtls::DtlsTransport;
+use super::ice::IceTransport;
 use super::inbox::Received;
 use super::lock::Purpose;
 use super::shared::{Outgoing, Shared};
@@ -34,15 +35,8 @@ use crate::stats::{Stats, count};
 /// What signalling asks of the transports.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// The first local description is set: gathering begins.
-    Gather,
-    /// A local description with new ICE credentials is set.
-    Restart(Credentials),
-    /// The remote description's transport attributes.
-    Remote {
-        ice: IceParameters,
-        dtls: DtlsParameters,
-    },
+    /// A description was set.
+    Described(Box<Described>),
     /// A trickled candidate.
     Candidate(Candidate),
     /// No more remote candidates.
@@ -170,7 +164,7 @@ impl Driver {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Next, Reason> {
         count(&self.shared.counters.turns);
         let now = tokio::time::Instant::now().into_std();
-        self.run_commands(now);
+        self.run_commands(now)?;
         let mut more = self.receive(cx, now)?;
         if self.may_be_answered() {
             return Ok(Next::Yield);
@@ -196,15 +190,10 @@ impl Driver {
         self.yielded
     }
 
-    fn run_commands(&mut self, now: Instant) {
+    fn run_commands(&mut self, now: Instant) -> Result<(), Reason> {
         for command in self.shared.take_commands() {
             match command {
-                Command::Gather => self.ice.gather(now),
-                Command::Restart(credentials) => self.ice.agent.restart(now, credentials),
-                Command::Remote { ice, dtls } => {
-                    self.ice.set_remote(now, ice);
-                    self.dtls.set_parameters(dtls);
-                }
+                Command::Described(described) => self.describe(now, *described)?,
                 Command::Candidate(candidate) => self.ice.add_remote_candidate(now, candidate),
                 Command::EndOfCandidates => self.ice.end_of_remote_candidates(now),
                 Command::Stats(answer) => {
@@ -219,6 +208,7 @@ impl Driver {
                 }
             }
         }
+        Ok(())
     }
 
     /// The next moment at which something is due, whichever part it belongs to.

@@ -67,6 +67,11 @@ impl DtlsTransport {
         self.parameters.get_or_insert(parameters);
     }
 
+    /// Whether an answer has made a transport.
+    pub(super) fn has_parameters(&self) -> bool {
+        self.parameters.is_some()
+    }
+
     pub(super) fn is_established(&self) -> bool {
         matches!(self.state, State::Established(_))
     }

@@ -37,8 +37,21 @@ pub(crate) struct IceTransport {
     /// Names being resolved. Gathering is complete only when they are, within a bound.
     lookups: Vec<Lookup>,
     gathering: bool,
-    /// The generation of the remote parameters in effect.
-    generation: Option<u32>,
+    /// Of the last gathering that a description asked for.
+    pub(super) gathering_number: u32,
+    /// The remote side in effect.
+    remote: Option<RemoteSide>,
+}
+
+/// What is known of the other end in the generation in effect. Given to the agent again when a
+/// restart is taken back.
+#[derive(Debug)]
+struct RemoteSide {
+    generation: u32,
+    credentials: Credentials,
+    /// At most [`REMEMBERED`].
+    candidates: Vec<Candidate>,
+    ended: bool,
 }
 
 impl IceTransport {
@@ -54,7 +67,8 @@ impl IceTransport {
             stun_servers,
             lookups: Vec::new(),
             gathering: false,
-            generation: None,
+            gathering_number: 0,
+            remote: None,
         }
     }
 
@@ -104,21 +118,45 @@ impl IceTransport {
         }
     }
 
+    /// A local description brings new credentials. What is selected carries data until the new
+    /// generation has a pair.
+    pub(super) fn restart(&mut self, now: Instant, credentials: Credentials) {
+        self.agent.restart(now, credentials);
+    }
+
+    /// The offer that restarted was taken back: a generation with the credentials that both sides
+    /// had, which the other end never left.
+    pub(super) fn roll_back(&mut self, now: Instant, credentials: Credentials) {
+        self.agent.restart(now, credentials);
+        let Some(remote) = self.remote.take() else {
+            return;
+        };
+        self.set_remote_credentials(now, remote.credentials.clone());
+        for candidate in &remote.candidates {
+            self.pass_on(now, candidate.clone());
+        }
+        if remote.ended {
+            self.agent.end_of_remote_candidates(now);
+        }
+        self.remote = Some(remote);
+    }
+
     /// Applies a remote description. A re-offer within a generation changes nothing.
     pub(super) fn set_remote(&mut self, now: Instant, parameters: IceParameters) {
-        match self.generation.replace(parameters.generation) {
-            Some(generation) if generation == parameters.generation => return,
+        match &self.remote {
+            Some(remote) if remote.generation == parameters.generation => return,
             // Agents keep their roles over a restart, and a conflict may have changed them.
             Some(_) => {}
             None => self.agent.set_role(parameters.role),
         }
         self.agent.set_remote_lite(parameters.lite);
-        if let Err(error) = self
-            .agent
-            .set_remote_credentials(now, parameters.credentials)
-        {
-            tracing::debug!(%error, "remote ICE credentials refused");
-        }
+        self.set_remote_credentials(now, parameters.credentials.clone());
+        self.remote = Some(RemoteSide {
+            generation: parameters.generation,
+            credentials: parameters.credentials,
+            candidates: Vec::new(),
+            ended: false,
+        });
     }
 
     /// A batch goes to the selected pair: for its statistics. A change of the pair before the
@@ -132,13 +170,41 @@ impl IceTransport {
     }
 
     pub(super) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
+        if let Some(remote) = &mut self.remote
+            && remote.candidates.len() < REMEMBERED
+        {
+            remote.candidates.push(candidate.clone());
+        }
+        if self.is_in_effect() {
+            self.pass_on(now, candidate);
+        }
+    }
+
+    pub(super) fn end_of_remote_candidates(&mut self, now: Instant) {
+        if let Some(remote) = &mut self.remote {
+            remote.ended = true;
+        }
+        if self.is_in_effect() {
+            self.agent.end_of_remote_candidates(now);
+        }
+    }
+
+    /// Whether the agent's generation is the one in effect: not while a restart of ours waits for
+    /// its answer.
+    fn is_in_effect(&self) -> bool {
+        self.remote.is_none() || self.agent.remote_credentials().is_some()
+    }
+
+    fn pass_on(&mut self, now: Instant, candidate: Candidate) {
         if let Err(error) = self.agent.add_remote_candidate(now, candidate) {
             tracing::debug!(%error, "remote candidate not used");
         }
     }
 
-    pub(super) fn end_of_remote_candidates(&mut self, now: Instant) {
-        self.agent.end_of_remote_candidates(now);
+    fn set_remote_credentials(&mut self, now: Instant, credentials: Credentials) {
+        if let Err(error) = self.agent.set_remote_credentials(now, credentials) {
+            tracing::debug!(%error, "remote ICE credentials refused");
+        }
     }
 }
 
@@ -147,9 +213,11 @@ impl Driver {
     pub(super) fn handle_ice_events(&mut self, now: Instant) -> Result<(), Reason> {
         while let Some(event) = self.ice.agent.poll_event() {
             match event {
-                Event::LocalCandidate(candidate) => self.shared.add_local_candidate(candidate),
+                Event::LocalCandidate(candidate) => self.shared.add_local_candidate(&candidate),
                 Event::GatheringComplete => {
-                    self.shared.set_gathering(IceGatheringState::Complete);
+                    let number = self.ice.gathering_number;
+                    self.shared
+                        .set_gathering(number, IceGatheringState::Complete);
                     self.shared
                         .events
                         .push(Queued::Plain(PeerEvent::IceCandidate(None)));
@@ -222,6 +290,9 @@ fn resolve(StunServer { url, address }: StunServer) -> Lookup {
         (url, addresses)
     })
 }
+
+/// As many as the agent takes, and a description (`jsep::Limits::candidates`).
+const REMEMBERED: usize = 256;
 
 /// As long as the agent waits for a server itself, see `AgentConfig::stun_timeout`.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,11 +3,13 @@
 mod batch;
 pub(crate) mod budget;
 mod demux;
+pub(crate) mod described;
 pub(crate) mod driver;
 pub(crate) mod dtls;
 mod gather;
 pub(crate) mod ice;
 pub(crate) mod inbox;
+pub(crate) mod local_candidates;
 pub(crate) mod lock;
 mod path;
 mod receive;

@@ -6,21 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use peerloom_datachannel::{ChannelKey, MessageKind, Session, sctp};
-use peerloom_ice::Candidate;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::budget::SendBudget;
 use super::driver::Command;
+use super::local_candidates::{Gathering, LocalCandidates};
 use super::lock::SessionLock;
 use super::path::CurrentPath;
 use super::wake::Wake;
 use crate::channel::Channel;
 use crate::config::Config;
 use crate::error::{Error, Reason};
-use crate::event::{
-    ConnectionState, Event, EventQueue, IceConnectionState, IceGatheringState, Queued,
-};
-use crate::signaling::IceCandidate;
+use crate::event::{ConnectionState, Event, EventQueue, IceConnectionState, Queued};
 use crate::stats::{ChannelStats, Counters};
 
 /// Behind the session lock: the data-channel session, which owns the SCTP association, and the
@@ -47,7 +44,7 @@ pub(crate) enum Outgoing {
 pub(crate) struct States {
     pub(crate) connection: watch::Sender<ConnectionState>,
     pub(crate) ice: watch::Sender<IceConnectionState>,
-    pub(crate) gathering: watch::Sender<IceGatheringState>,
+    pub(crate) gathering: watch::Sender<Gathering>,
 }
 
 #[derive(Debug)]
@@ -58,6 +55,7 @@ pub(crate) struct Shared {
     outgoing: Mutex<Vec<Outgoing>>,
     /// Commands for the driver; bounded by [`MAX_COMMANDS`].
     commands: Mutex<Vec<Command>>,
+    commands_taken: Notify,
     pub(crate) wake: Wake,
     /// Unsent bytes of all channels.
     pub(crate) budget: SendBudget,
@@ -89,6 +87,7 @@ impl Shared {
             }),
             outgoing: Mutex::default(),
             commands: Mutex::default(),
+            commands_taken: Notify::new(),
             wake: Wake::default(),
             budget: SendBudget::new(config.send_buffer_limit),
             receive_window: config.receive_window,
@@ -100,7 +99,7 @@ impl Shared {
             states: States {
                 connection: watch::Sender::new(ConnectionState::New),
                 ice: watch::Sender::new(IceConnectionState::New),
-                gathering: watch::Sender::new(IceGatheringState::New),
+                gathering: watch::Sender::new(Gathering::default()),
             },
             path: Arc::default(),
             counters: Arc::default(),
@@ -123,22 +122,47 @@ impl Shared {
 
     /// Gives the driver a command.
     pub(crate) fn command(&self, command: Command) -> Result<(), Error> {
-        if let Some(reason) = self.reason() {
-            return Err(Error::Closed(reason));
-        }
-        {
-            let mut commands = lock(&self.commands);
-            if commands.len() >= MAX_COMMANDS {
-                return Err(Error::Busy { max: MAX_COMMANDS });
-            }
-            commands.push(command);
-        }
-        self.wake();
+        self.ready_for_command()?;
+        self.push_command(command);
         Ok(())
     }
 
+    /// Whether a command would be taken now: asked before a change that must not fail half-way.
+    pub(crate) fn ready_for_command(&self) -> Result<(), Error> {
+        if let Some(reason) = self.reason() {
+            return Err(Error::Closed(reason));
+        }
+        if lock(&self.commands).len() >= MAX_COMMANDS {
+            return Err(Error::Busy { max: MAX_COMMANDS });
+        }
+        Ok(())
+    }
+
+    /// Gives the driver a command after [`ready_for_command`](Self::ready_for_command): callers
+    /// that passed it at the same time exceed the bound by one each.
+    pub(crate) fn push_command(&self, command: Command) {
+        lock(&self.commands).push(command);
+        self.wake();
+    }
+
+    /// Waits until the driver has caught up, so that a description and its answer are taken.
+    /// Cancel-safe.
+    pub(crate) async fn room_for_commands(&self) {
+        loop {
+            let taken = self.commands_taken.notified();
+            if lock(&self.commands).len() < MAX_COMMANDS / 2 {
+                return;
+            }
+            taken.await;
+        }
+    }
+
     pub(crate) fn take_commands(&self) -> Vec<Command> {
-        std::mem::take(&mut *lock(&self.commands))
+        let commands = std::mem::take(&mut *lock(&self.commands));
+        if !commands.is_empty() {
+            self.commands_taken.notify_waiters();
+        }
+        commands
     }
 
     /// The application took messages that cost `bytes` of the receive window.
@@ -189,20 +213,6 @@ impl Shared {
             window / 4
         };
         self.wake_taken.store(wake_at, Relaxed);
-    }
-
-    /// A local candidate was found.
-    pub(crate) fn add_local_candidate(&self, candidate: Candidate) {
-        let ice_candidate = self.candidates.add(&candidate);
-        self.events
-            .push(Queued::Plain(Event::IceCandidate(Some(ice_candidate))));
-    }
-
-    pub(crate) fn set_gathering(&self, state: IceGatheringState) {
-        change(&self.states.gathering, state, || {
-            self.events
-                .push(Queued::Plain(Event::IceGatheringState(state)));
-        });
     }
 
     pub(crate) fn set_ice_state(&self, state: IceConnectionState) {
@@ -293,55 +303,6 @@ impl Guarded {
     }
 }
 
-/// Local candidates in signalling's form, for descriptions and events.
-#[derive(Debug, Default)]
-pub(crate) struct LocalCandidates(Mutex<LocalSection>);
-
-#[derive(Debug, Default)]
-struct LocalSection {
-    /// A candidate without its text: section and generation.
-    section: IceCandidate,
-    candidates: Vec<IceCandidate>,
-}
-
-impl LocalCandidates {
-    /// Says which section and generation candidates belong to; before gathering begins.
-    pub(crate) fn describe(&self, section: IceCandidate) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .section = section;
-    }
-
-    fn add(&self, candidate: &Candidate) -> IceCandidate {
-        let mut local = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let candidate = IceCandidate {
-            candidate: candidate.to_string(),
-            ..local.section.clone()
-        };
-        local.candidates.push(candidate.clone());
-        candidate
-    }
-
-    /// A new generation begins.
-    pub(crate) fn clear(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .candidates
-            .clear();
-    }
-
-    /// Those known so far.
-    pub(crate) fn list(&self) -> Vec<IceCandidate> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .candidates
-            .clone()
-    }
-}
-
 /// Keeps a connection alive: when the last one is dropped, the driver ends the connection. Tasks
 /// and queues hold [`Shared`] alone, so there is no cycle.
 #[derive(Debug)]
@@ -357,7 +318,11 @@ impl Drop for Handle {
 }
 
 /// Sets a watched state, and reports it if it is a new one.
-fn change<T: PartialEq + Copy>(watched: &watch::Sender<T>, state: T, report: impl FnOnce()) {
+pub(super) fn change<T: PartialEq + Copy>(
+    watched: &watch::Sender<T>,
+    state: T,
+    report: impl FnOnce(),
+) {
     if watched.send_if_modified(|now| std::mem::replace(now, state) != state) {
         report();
     }
