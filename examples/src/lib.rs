@@ -2,11 +2,12 @@
 //!
 //! The programs are in `src/bin`; `README.md` beside this crate lists them with their commands.
 //! Here are the parts that their tests reach too: [`throughput`] measures the stack, [`browser`]
-//! serves a page that connects to it.
+//! serves a page that connects to it, [`rooms`] is signalling between any two ends.
 
 pub mod browser;
 pub mod counters;
 pub mod host;
+pub mod rooms;
 pub mod signaling;
 pub mod throughput;
 

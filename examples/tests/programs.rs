@@ -5,11 +5,13 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+mod program;
+
+use std::process::{Command, Output, Stdio};
 
 use peerloom::{DataChannelOptions, PeerConnection, SessionDescription};
 use peerloom_examples::signaling;
+use program::serve;
 use serde_json::{Value, json};
 
 const PAIR: &str = env!("CARGO_BIN_EXE_pair");
@@ -219,39 +221,6 @@ async fn browser_serves_its_page_and_answers_a_native_peer() {
         .await
         .unwrap();
     assert_eq!(response.status(), 404);
-}
-
-/// A program that serves until it is dropped.
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts a program that prints its address; the address.
-fn serve(program: &str, args: &[&str]) -> (Served, String) {
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-    let served = Served(child);
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    let url = line
-        .split_whitespace()
-        .find(|word| word.starts_with("http://"));
-    let url = url
-        .unwrap_or_else(|| panic!("{program} printed {line:?}"))
-        .to_owned();
-    // It goes on printing: somebody has to read.
-    std::thread::spawn(move || stdout.lines().for_each(drop));
-    (served, url)
 }
 
 fn measure(args: &[&str]) -> Value {
