@@ -8,6 +8,7 @@ use peerloom_dtls::{Certificate, KeyLog, Role};
 
 use crate::connection::PeerConnection;
 use crate::error::Error;
+use crate::ice_options::IceConfig;
 
 /// Options of a connection. Start with [`PeerConnection::builder`], end with
 /// [`build`](Self::build).
@@ -63,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
     pub(crate) stun_servers: Vec<String>,
     pub(crate) bind: Bind,
+    pub(crate) ice: IceConfig,
     pub(crate) answer_setup: AnswerSetup,
     pub(crate) offer_srtp: bool,
     pub(crate) zero_checksum: bool,
@@ -83,6 +85,7 @@ impl Default for Config {
             key_log: None,
             stun_servers: Vec::new(),
             bind: Bind::Interfaces,
+            ice: IceConfig::default(),
             answer_setup: AnswerSetup::default(),
             offer_srtp: true,
             zero_checksum: true,
@@ -102,6 +105,7 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
             .field("bind", &self.bind)
+            .field("ice", &self.ice)
             .field("stun_servers", &self.stun_servers)
             .field("receive_window", &self.receive_window)
             .field("send_buffer_limit", &self.send_buffer_limit)
@@ -272,6 +276,7 @@ impl Config {
         )?;
         at_least("max_message_size", self.max_message_size, 1)?;
         at_least("max_channels", self.max_channels, 1)?;
+        self.ice.check()?;
         if let Bind::Addresses(addresses) = &self.bind
             && addresses.is_empty()
         {
@@ -360,6 +365,21 @@ mod tests {
             (builder().send_buffer_limit(0), "send_buffer_limit: 0"),
             (builder().max_message_size(0), "max_message_size: 0"),
             (builder().bind([]), "bind: []"),
+            (builder().port_range(0..=9), "port_range: 0..=9"),
+            (
+                builder()
+                    .ice_lite(true)
+                    .ice_transport_policy(peerloom_ice::TransportPolicy::Relay),
+                "ice_transport_policy: Relay",
+            ),
+            (
+                builder().external_ip(
+                    Some([10, 0, 0, 1].into()),
+                    "2001:db8::1".parse().unwrap(),
+                    crate::ExternalKind::Host,
+                ),
+                "external_ip: 2001:db8::1",
+            ),
         ] {
             let error = bad.build().await.unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

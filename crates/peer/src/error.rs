@@ -25,6 +25,9 @@ pub enum Reason {
     /// The other end closed: a DTLS close_notify or an SCTP ABORT by its user.
     #[error("closed by the other end")]
     Remote,
+    /// Every socket has failed for good; this is what the last one said.
+    #[error("no socket receives any more: {0}")]
+    Socket(Arc<io::Error>),
     /// ICE found no way to the other end, or lost it and its consent (RFC 7675).
     #[error("ICE failed: {0}")]
     Ice(String),

@@ -50,6 +50,7 @@ mod connection;
 mod data_channel;
 mod error;
 mod event;
+mod ice_options;
 pub mod jsep;
 mod message;
 mod negotiator;
@@ -65,6 +66,7 @@ pub use connection::PeerConnection;
 pub use data_channel::{DataChannel, DataChannelOptions, DataChannelState, Permit, Reliability};
 pub use error::{Error, Reason, SendError, TrySendError, TrySendErrorKind};
 pub use event::{ConnectionState, Event, IceConnectionState, IceGatheringState};
+pub use ice_options::{ExternalKind, NetworkInterface};
 pub use jsep::{NegotiationError, SignalingState};
 pub use message::Message;
 pub use negotiator::{
@@ -72,6 +74,7 @@ pub use negotiator::{
     SignallingEnd,
 };
 pub use peerloom_dtls::{Certificate, KeyLog, KeyLogLines, Role as DtlsRole, SrtpProfile};
+pub use peerloom_ice::{AddressPolicy, TransportPolicy};
 pub use signaling::{IceCandidate, SdpType, SessionDescription};
 pub use stats::Stats;
 pub use transceiver::{Codec, Rejection, Transceiver, TransceiverKind};

@@ -157,6 +157,7 @@ impl Negotiation {
         });
         // RFC 8445 §6.1.1. The first exchange decides: agents keep their roles over restarts.
         let ice_role = match (remote.lite, agreed, offerer) {
+            _ if self.local.lite => peerloom_ice::Role::Controlled,
             (true, _, _) => peerloom_ice::Role::Controlling,
             (false, Some(agreed), _) => agreed.ice_role,
             (false, None, Source::Local) => peerloom_ice::Role::Controlling,

@@ -42,6 +42,9 @@ impl Negotiation {
         setup: Option<Setup>,
     ) -> Description {
         let mut attributes = Vec::new();
+        if self.local.lite {
+            attributes.push(Attribute::IceLite);
+        }
         let bundled = |section: &&Section| section.is_data() && section.bundled;
         let mids: Vec<Token> = sections
             .iter()

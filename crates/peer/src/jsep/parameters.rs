@@ -18,6 +18,8 @@ pub struct LocalParameters {
     pub sctp_port: u16,
     /// Our role where the other side leaves it to us: the client saves it a round trip.
     pub preferred_role: Role,
+    /// Whether we only answer checks (RFC 8445 §2.5), `false`.
+    pub lite: bool,
     /// Whether candidates follow in messages of their own (RFC 8838), `true`.
     pub trickle: bool,
 }
@@ -30,6 +32,7 @@ impl LocalParameters {
             max_message_size: DEFAULT_MAX_MESSAGE_SIZE,
             sctp_port: SCTP_PORT,
             preferred_role: Role::Client,
+            lite: false,
             trickle: true,
         }
     }

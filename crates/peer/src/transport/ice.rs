@@ -1,6 +1,7 @@
 //! The ICE transport: the agent, its sockets and the STUN servers' names.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,11 +11,13 @@ use std::time::{Duration, Instant};
 use peerloom_ice::{Agent, Candidate, Credentials, Event, LocalId, Role, SelectedPair, State};
 
 use super::driver::Driver;
+use super::mdns::Resolver;
 use super::path::Path;
-use super::socket::UdpSocket;
+use super::socket::{UdpSocket, is_transient};
 use crate::config::StunServer;
 use crate::error::Reason;
 use crate::event::{Event as PeerEvent, IceConnectionState, IceGatheringState, Queued};
+use crate::ice_options::IceConfig;
 
 /// What the remote description says about ICE.
 #[derive(Clone, Debug)]
@@ -33,7 +36,14 @@ pub(crate) struct IceTransport {
     pub(super) agent: Agent,
     pub(super) sockets: Vec<Arc<UdpSocket>>,
     pub(super) selected: Option<SelectedPair>,
+    options: IceConfig,
+    /// Errors of each socket in a row that say nothing about the network.
+    failures: Vec<u8>,
     stun_servers: Vec<StunServer>,
+    /// Names of remote candidates being resolved.
+    mdns: Resolver,
+    /// The remote has signalled its last candidate, and some of its names are not resolved yet.
+    ending: bool,
     /// Names being resolved. Gathering is complete only when they are, within a bound.
     lookups: Vec<Lookup>,
     gathering: bool,
@@ -59,9 +69,14 @@ impl IceTransport {
         agent: Agent,
         sockets: Vec<Arc<UdpSocket>>,
         stun_servers: Vec<StunServer>,
+        options: IceConfig,
     ) -> Self {
         IceTransport {
             agent,
+            failures: vec![0; sockets.len()],
+            mdns: Resolver::new(options.mdns),
+            options,
+            ending: false,
             sockets,
             selected: None,
             stun_servers,
@@ -87,7 +102,14 @@ impl IceTransport {
         }
         for index in 0..self.sockets.len() {
             let (id, address) = (self.local_id(index), self.sockets[index].local());
-            if let Err(error) = self.agent.add_local_address(now, id, address) {
+            if self.is_deaf(index) {
+                continue;
+            }
+            let added = match self.options.external(address) {
+                Some(external) => self.agent.add_mapped_address(now, id, address, external),
+                None => self.agent.add_local_address(now, id, address),
+            };
+            if let Err(error) = added {
                 tracing::debug!(%address, %error, "no host candidate");
             }
         }
@@ -97,8 +119,16 @@ impl IceTransport {
         }
     }
 
-    /// Polls the look-ups of STUN servers' names.
+    /// Polls the look-ups of names.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if !self.mdns.is_idle() {
+            for candidate in self.mdns.poll(cx) {
+                self.take_candidate(now, candidate);
+            }
+            if self.mdns.is_idle() && self.ending {
+                self.end_of_remote_candidates(now);
+            }
+        }
         if self.lookups.is_empty() {
             return;
         }
@@ -145,8 +175,12 @@ impl IceTransport {
     pub(super) fn set_remote(&mut self, now: Instant, parameters: IceParameters) {
         match &self.remote {
             Some(remote) if remote.generation == parameters.generation => return,
-            // Agents keep their roles over a restart, and a conflict may have changed them.
-            Some(_) => {}
+            // Agents keep their roles over a restart, and a conflict may have changed them. Names
+            // of the last generation no longer matter.
+            Some(_) => {
+                self.mdns.clear();
+                self.ending = false;
+            }
             None => self.agent.set_role(parameters.role),
         }
         self.agent.set_remote_lite(parameters.lite);
@@ -169,7 +203,15 @@ impl IceTransport {
         }
     }
 
+    /// Takes a candidate; one with an mDNS name once that is resolved.
     pub(super) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
+        if let Some(candidate) = self.mdns.resolve(candidate) {
+            self.take_candidate(now, candidate);
+        }
+    }
+
+    /// Takes a candidate that is an address, or never will be.
+    fn take_candidate(&mut self, now: Instant, candidate: Candidate) {
         if let Some(remote) = &mut self.remote
             && remote.candidates.len() < REMEMBERED
         {
@@ -181,6 +223,11 @@ impl IceTransport {
     }
 
     pub(super) fn end_of_remote_candidates(&mut self, now: Instant) {
+        // Those whose names are being resolved came before the end.
+        self.ending = !self.mdns.is_idle();
+        if self.ending {
+            return;
+        }
         if let Some(remote) = &mut self.remote {
             remote.ended = true;
         }
@@ -205,6 +252,40 @@ impl IceTransport {
         if let Err(error) = self.agent.set_remote_credentials(now, credentials) {
             tracing::debug!(%error, "remote ICE credentials refused");
         }
+    }
+
+    /// Whether the socket can no longer receive.
+    pub(super) fn is_deaf(&self, index: usize) -> bool {
+        self.failures[index] >= MAX_FAILURES
+    }
+
+    pub(super) fn received(&mut self, index: usize) {
+        self.failures[index] = 0;
+    }
+
+    /// A receive has failed. What ICMP or the moment is the reason of changes nothing; another error
+    /// that comes again and again is the socket's end, and the last socket's that of the
+    /// connection. True if the socket is to be asked again.
+    pub(super) fn receive_failed(
+        &mut self,
+        now: Instant,
+        index: usize,
+        error: io::Error,
+    ) -> Result<bool, Reason> {
+        if is_transient(&error) {
+            return Ok(true);
+        }
+        self.failures[index] += 1;
+        if !self.is_deaf(index) {
+            return Ok(true);
+        }
+        let address = self.sockets[index].local();
+        tracing::debug!(%address, %error, "socket receives no more");
+        self.agent.remove_local_address(now, self.local_id(index));
+        if (0..self.sockets.len()).all(|index| self.is_deaf(index)) {
+            return Err(Reason::Socket(Arc::new(error)));
+        }
+        Ok(false)
     }
 }
 
@@ -293,6 +374,9 @@ fn resolve(StunServer { url, address }: StunServer) -> Lookup {
 
 /// As many as the agent takes, and a description (`jsep::Limits::candidates`).
 const REMEMBERED: usize = 256;
+
+/// So many errors in a row, each of which a socket in order would have cleared by reporting it.
+const MAX_FAILURES: u8 = 16;
 
 /// As long as the agent waits for a server itself, see `AgentConfig::stun_timeout`.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);

@@ -55,6 +55,9 @@ impl Driver {
         index: usize,
         buffers: &mut ReceiveBuffers,
     ) -> Result<bool, Reason> {
+        if self.ice.is_deaf(index) {
+            return Ok(false);
+        }
         let socket = self.ice.sockets[index].clone();
         let local = self.ice.local_id(index);
         let ReceiveBuffers { bytes, meta } = buffers;
@@ -64,11 +67,11 @@ impl Driver {
                 std::array::from_fn(|_| slots.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
             match socket.poll_receive(cx, &mut slices, meta) {
                 Poll::Ready(Ok(filled)) => filled,
-                // An ICMP error of an earlier datagram, reported here and cleared by that.
-                Poll::Ready(Err(_)) => return Ok(true),
+                Poll::Ready(Err(error)) => return self.ice.receive_failed(now, index, error),
                 Poll::Pending => return Ok(false),
             }
         };
+        self.ice.received(index);
         count(&self.shared.counters.receive_calls);
         for (slot, meta) in bytes.chunks_exact_mut(SLOT_BYTES).zip(&meta[..filled]) {
             let run = &mut slot[..meta.len];

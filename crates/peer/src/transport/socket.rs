@@ -64,6 +64,24 @@ impl UdpSocket {
         })
     }
 
+    /// One that can never receive: a TCP socket without a connection.
+    #[cfg(test)]
+    pub(crate) fn broken() -> io::Result<Self> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&any.into())?;
+        let fd = std::os::fd::OwnedFd::from(socket);
+        let io = TokioSocket::from_std(fd.into())?;
+        Ok(UdpSocket {
+            local: io.local_addr()?,
+            state: UdpSocketState::new(UdpSockRef::from(&io))?,
+            io,
+            send_buffer: 0,
+            receive_buffer: 0,
+        })
+    }
+
     /// The address it is bound to.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
@@ -205,6 +223,34 @@ impl UdpSocket {
     }
 }
 
+/// Whether an error of a receive is about an earlier datagram or about this moment: ICMP, which
+/// anyone can forge, an interface that is down, a lack of memory. It says nothing about the socket.
+pub(crate) fn is_transient(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+            | Kind::PermissionDenied
+            | Kind::TimedOut
+            | Kind::OutOfMemory
+            | Kind::Interrupted
+    ) || error.raw_os_error() == Some(EMSGSIZE)
+}
+
+/// Has no name in [`io::ErrorKind`].
+const EMSGSIZE: i32 = if cfg!(windows) {
+    10_040
+} else if cfg!(any(target_os = "linux", target_os = "android")) {
+    90
+} else {
+    40
+};
+
 /// What the kernel has dropped at this process's socket bound to `local`, as Linux tells it.
 fn kernel_drops(local: SocketAddr) -> Option<u64> {
     let (table, address) = match local.ip() {
@@ -299,6 +345,19 @@ mod tests {
             }
             assert!(b.stats().kernel_drops > Some(0), "{address}");
         }
+    }
+
+    /// Protects a connection from forged ICMP, and from an interface that is down for a while.
+    #[test]
+    fn what_is_transient_and_what_is_not() {
+        let of = |kind: io::ErrorKind| is_transient(&kind.into());
+        assert!(of(io::ErrorKind::ConnectionRefused) && of(io::ErrorKind::ConnectionReset));
+        assert!(of(io::ErrorKind::NetworkUnreachable) && of(io::ErrorKind::HostUnreachable));
+        assert!(of(io::ErrorKind::Interrupted));
+        assert!(is_transient(&io::Error::from_raw_os_error(EMSGSIZE)));
+        assert!(!of(io::ErrorKind::NotConnected) && !of(io::ErrorKind::InvalidInput));
+        #[cfg(unix)]
+        assert!(!is_transient(&io::Error::from_raw_os_error(9)), "EBADF");
     }
 
     #[tokio::test]

@@ -1,12 +1,11 @@
 //! Starting a connection's tasks, and seeing them to their end.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use peerloom_datachannel::{Session, SessionConfig};
 use peerloom_dtls::Certificate;
-use peerloom_ice::{Agent, AgentConfig, Credentials};
+use peerloom_ice::{Agent, Credentials};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -16,25 +15,37 @@ use super::batch::BatchBuffer;
 use super::driver::{Driver, Lanes};
 use super::dtls::DtlsTransport;
 use super::ice::IceTransport;
+use super::interfaces::bind;
 use super::shared::Shared;
 use super::socket::UdpSocket;
 use super::writer::{BATCHES, CONTROL_LANE, Writer};
-use crate::config::{Bind, Config};
+use crate::config::Config;
 use crate::error::{Error, Reason};
 use crate::jsep::{LocalParameters, Negotiation};
 
 /// Binds the sockets and starts the tasks: a driver, a writer, and the supervisor that owns both.
 pub(crate) fn start(config: Config) -> Result<(Arc<Shared>, Negotiation, Credentials), Error> {
+    let sockets = bind(&config)?;
+    start_on(config, sockets)
+}
+
+fn start_on(
+    config: Config,
+    sockets: Vec<Arc<UdpSocket>>,
+) -> Result<(Arc<Shared>, Negotiation, Credentials), Error> {
     let certificate = match &config.certificate {
         Some(certificate) => certificate.clone(),
         None => Certificate::generate().map_err(|error| Error::Certificate(Arc::new(error)))?,
     };
-    let sockets = bind(&config)?;
     let now = tokio::time::Instant::now().into_std();
-    let agent = Agent::new(AgentConfig::default(), random()?);
+    let mut agent = Agent::new(config.ice.agent(), random()?);
+    if let Some(policy) = &config.ice.address_policy {
+        agent.set_address_policy(policy.clone());
+    }
     let mut parameters = LocalParameters::new(vec![certificate.fingerprint()]);
     parameters.max_message_size = config.max_message_size as u64;
     parameters.preferred_role = config.answer_setup.role();
+    parameters.lite = config.ice.lite;
     let credentials = agent.local_credentials().clone();
     let negotiation = Negotiation::new(parameters, u64::from_le_bytes(random()?));
 
@@ -53,7 +64,7 @@ pub(crate) fn start(config: Config) -> Result<(Arc<Shared>, Negotiation, Credent
     };
     let driver = Driver::new(
         shared.clone(),
-        IceTransport::new(agent, sockets, config.stun_addresses()?),
+        IceTransport::new(agent, sockets, config.stun_addresses()?, config.ice.clone()),
         DtlsTransport::new(certificate, &config),
         Lanes {
             control: control_sender,
@@ -116,62 +127,6 @@ fn session_config(config: &Config) -> SessionConfig {
     session
 }
 
-fn bind(config: &Config) -> Result<Vec<Arc<UdpSocket>>, Error> {
-    let (addresses, all_needed) = match &config.bind {
-        Bind::Addresses(addresses) => (addresses.clone(), true),
-        Bind::Loopback => (vec![(Ipv4Addr::LOCALHOST, 0).into()], true),
-        Bind::Interfaces => (interfaces()?, false),
-    };
-    let mut sockets = Vec::new();
-    let mut refused = None;
-    for address in addresses {
-        match UdpSocket::bind(address, config.socket_buffers) {
-            Ok(socket) => sockets.push(Arc::new(socket)),
-            Err(source) => {
-                let error = Error::Bind {
-                    address,
-                    source: Arc::new(source),
-                };
-                if all_needed {
-                    return Err(error);
-                }
-                tracing::debug!(%error, "interface left out");
-                refused = Some(error);
-            }
-        }
-    }
-    match refused {
-        Some(error) if sockets.is_empty() => Err(error),
-        Some(_) | None => Ok(sockets),
-    }
-}
-
-/// An address of every interface that is up. Loopback only if there is nothing else: to another
-/// machine it means nothing. Link-local IPv6 is left out, since a peer cannot name the interface.
-fn interfaces() -> Result<Vec<SocketAddr>, Error> {
-    let found = if_addrs::get_if_addrs().map_err(|error| Error::NoAddress(error.to_string()))?;
-    let usable = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_unicast_link_local(),
-    };
-    let (loopback, others): (Vec<IpAddr>, Vec<IpAddr>) = found
-        .into_iter()
-        .map(|interface| interface.ip())
-        .filter(usable)
-        .partition(IpAddr::is_loopback);
-    let mut chosen = if others.is_empty() { loopback } else { others };
-    if chosen.is_empty() {
-        return Err(Error::NoAddress("no interface is up".into()));
-    }
-    chosen.sort();
-    chosen.dedup();
-    chosen.truncate(MAX_SOCKETS);
-    Ok(chosen
-        .into_iter()
-        .map(|ip| SocketAddr::new(ip, 0))
-        .collect())
-}
-
 /// Bytes of the system's CSPRNG.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
@@ -181,8 +136,37 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     Ok(bytes)
 }
 
-/// Interfaces that get a socket; a machine with hundreds of virtual ones would flood the checks.
-const MAX_SOCKETS: usize = 32;
-
 /// How long the writer may take to send what is left when the connection ends.
 const WRITER_GRACE: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::shared::Handle;
+
+    async fn ended(sockets: Vec<Arc<UdpSocket>>) -> Option<Reason> {
+        let (shared, ..) = start_on(Config::default(), sockets).unwrap();
+        let mut done = shared.done.subscribe();
+        let wait = done.wait_for(|done| *done);
+        let ended = tokio::time::timeout(Duration::from_millis(500), wait).await;
+        let reason = shared.reason();
+        drop(Handle { shared });
+        ended.ok().and(reason)
+    }
+
+    /// Protects a core from a driver that polls a socket which can never receive again, and the
+    /// application from not being told.
+    #[tokio::test]
+    async fn a_socket_that_fails_for_good_ends_the_connection() {
+        let reason = ended(vec![Arc::new(UdpSocket::broken().unwrap())]).await;
+        assert!(matches!(reason, Some(Reason::Socket(_))), "{reason:?}");
+    }
+
+    /// One of several is left out: the others may still lead somewhere.
+    #[tokio::test]
+    async fn one_that_works_is_enough() {
+        let works = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let sockets = vec![Arc::new(UdpSocket::broken().unwrap()), Arc::new(works)];
+        assert!(ended(sockets).await.is_none());
+    }
+}
