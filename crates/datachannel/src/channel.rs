@@ -44,7 +44,7 @@ impl Default for ChannelOptions {
 /// Of reliability only the sender knows, of order each DATA chunk tells (RFC 9260 §3.3.1, the U
 /// bit), so the peer needs no notice of either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SendOptions {
+pub struct MessageOptions {
     /// Whether it arrives after the ordered messages sent before it. `None`: as the channel.
     pub ordered: Option<bool>,
     /// When it is given up. `None`: as the channel.

@@ -79,7 +79,7 @@ mod slab;
 mod stats;
 mod streams;
 
-pub use channel::{ChannelOptions, ChannelState, DEFAULT_PRIORITY, SendOptions};
+pub use channel::{ChannelOptions, ChannelState, DEFAULT_PRIORITY, MessageOptions};
 pub use config::SessionConfig;
 pub use dcep::{ChannelType, DcepMessage, DecodeError, MAX_NAME_LEN, Open};
 pub use error::{ChannelCloseReason, OpenError, SendError, Violation};

@@ -6,7 +6,7 @@ use std::sync::{OnceLock, Weak};
 use peerloom_datachannel::ChannelKey;
 use tokio::sync::Notify;
 
-use crate::data_channel::{DataChannelOptions, DataChannelState};
+use crate::data_channel::{ChannelCloseReason, DataChannelOptions, DataChannelState};
 use crate::error::Reason;
 use crate::transport::budget::SendBudget;
 use crate::transport::inbox::Inbox;
@@ -31,6 +31,9 @@ pub(crate) struct Channel {
     pub(crate) low: Notify,
     pub(crate) changed: Notify,
     closed_by_peer: AtomicBool,
+    /// A message that was accepted could not be sent: the channel closed first.
+    pub(crate) lost: AtomicBool,
+    close_reason: OnceLock<ChannelCloseReason>,
     /// Why the connection under it ended, if that is what closed it.
     reason: OnceLock<Reason>,
 }
@@ -59,6 +62,8 @@ impl Channel {
             low: Notify::new(),
             changed: Notify::new(),
             closed_by_peer: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+            close_reason: OnceLock::new(),
             reason: OnceLock::new(),
         }
     }
@@ -86,6 +91,15 @@ impl Channel {
 
     pub(crate) fn closed_by_peer(&self) {
         self.closed_by_peer.store(true, Ordering::Release);
+    }
+
+    /// What closed it, as the session says, before [`close`](Self::close).
+    pub(crate) fn closed_because(&self, reason: ChannelCloseReason) {
+        let _ = self.close_reason.set(reason);
+    }
+
+    pub(crate) fn close_reason(&self) -> Option<ChannelCloseReason> {
+        self.close_reason.get().copied()
     }
 
     /// Closed for good: every waiter wakes, and gets `reason` if the connection has ended.

@@ -75,6 +75,7 @@ pub(crate) struct Config {
     pub(crate) max_channels: usize,
     pub(crate) socket_buffers: usize,
     pub(crate) close_timeout: Duration,
+    pub(crate) channel_close_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
 }
 
@@ -96,6 +97,7 @@ impl Default for Config {
             max_channels: 65_535,
             socket_buffers: 4 << 20,
             close_timeout: Duration::from_secs(2),
+            channel_close_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(30),
         }
     }
@@ -229,6 +231,16 @@ impl PeerConnectionBuilder {
         self
     }
 
+    /// How long a channel of which everything was sent stays
+    /// [`Closing`](crate::DataChannelState::Closing) if the other end does not close its half.
+    /// It is then closed as [`Unanswered`](crate::ChannelCloseReason::Unanswered); its id stays in
+    /// use until the other end does. RFC 8831 §6.7 sets no time. Default: 30 s, as long as ICE waits
+    /// for an other end that is silent (RFC 7675 §5.1).
+    pub fn channel_close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.channel_close_timeout = timeout;
+        self
+    }
+
     /// How long the DTLS handshake may take. Default: 30 s.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake_timeout = timeout;
@@ -256,18 +268,7 @@ pub(crate) struct StunServer {
 
 impl Config {
     fn check(&self) -> Result<(), Error> {
-        fn at_least(option: &'static str, value: usize, least: usize) -> Result<(), Error> {
-            if value >= least {
-                return Ok(());
-            }
-            let why = "is too small to make progress";
-            Err(Error::Option {
-                option,
-                value: value.to_string(),
-                why,
-            })
-        }
-        at_least("receive_window", self.receive_window, MIN_RECEIVE_WINDOW)?;
+        check_receive_window(self.receive_window)?;
         at_least("send_buffer_limit", self.send_buffer_limit, 1)?;
         at_least(
             "channel_send_buffer_limit",
@@ -299,6 +300,21 @@ impl Config {
         };
         self.stun_servers.iter().map(server).collect()
     }
+}
+
+pub(crate) fn check_receive_window(bytes: usize) -> Result<(), Error> {
+    at_least("receive_window", bytes, MIN_RECEIVE_WINDOW)
+}
+
+fn at_least(option: &'static str, value: usize, least: usize) -> Result<(), Error> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(Error::Option {
+        option,
+        value: value.to_string(),
+        why: "is too small to make progress",
+    })
 }
 
 /// `stun:host[:port]` (RFC 7064 §3.1) as `host:port`.

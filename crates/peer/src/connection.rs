@@ -30,7 +30,6 @@ use crate::transport::supervisor;
 pub struct PeerConnection {
     handle: Arc<Handle>,
     pub(crate) offer_answer: OfferAnswer,
-    channel_send_buffer_limit: usize,
 }
 
 impl PeerConnection {
@@ -48,12 +47,10 @@ impl PeerConnection {
     }
 
     pub(crate) fn start(config: Config) -> Result<Self, Error> {
-        let channel_send_buffer_limit = config.channel_send_buffer_limit;
         let (shared, negotiation, credentials) = supervisor::start(config)?;
         Ok(PeerConnection {
             offer_answer: OfferAnswer::new(shared.clone(), negotiation, credentials),
             handle: Arc::new(Handle { shared }),
-            channel_send_buffer_limit,
         })
     }
 
@@ -97,7 +94,7 @@ impl PeerConnection {
                     options.negotiated,
                     label,
                     options,
-                    self.channel_send_buffer_limit,
+                    shared.channel_send_buffer_limit(),
                     Arc::downgrade(shared),
                 ));
                 guarded.channels.insert(key, channel.clone());
@@ -302,7 +299,7 @@ impl PeerConnection {
         self.offer_answer.transceivers()
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 }

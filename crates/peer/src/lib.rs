@@ -44,6 +44,7 @@
 //! # Ok(()) }
 //! ```
 
+mod certificate;
 mod channel;
 mod config;
 mod connection;
@@ -52,6 +53,7 @@ mod error;
 mod event;
 mod ice_options;
 pub mod jsep;
+mod limits;
 mod message;
 mod negotiator;
 mod offer_answer;
@@ -61,9 +63,13 @@ pub mod stats;
 mod transceiver;
 mod transport;
 
+pub use certificate::RemoteCertificate;
 pub use config::{AnswerSetup, PeerConnectionBuilder};
 pub use connection::PeerConnection;
-pub use data_channel::{DataChannel, DataChannelOptions, DataChannelState, Permit, Reliability};
+pub use data_channel::{
+    ByteReader, ByteStream, ByteWriter, ChannelCloseReason, DataChannel, DataChannelOptions,
+    DataChannelState, MessageOptions, Messages, Permit, Reliability, TextMessages,
+};
 pub use error::{Error, Reason, SendError, TrySendError, TrySendErrorKind};
 pub use event::{ConnectionState, Event, IceConnectionState, IceGatheringState};
 pub use ice_options::{ExternalKind, NetworkInterface};
@@ -73,7 +79,9 @@ pub use negotiator::{
     AlreadyNegotiated, Negotiator, NegotiatorError, NegotiatorStats, Politeness, Signal,
     SignallingEnd,
 };
-pub use peerloom_dtls::{Certificate, KeyLog, KeyLogLines, Role as DtlsRole, SrtpProfile};
+pub use peerloom_dtls::{
+    Certificate, Fingerprint, HashAlgorithm, KeyLog, KeyLogLines, Role as DtlsRole, SrtpProfile,
+};
 pub use peerloom_ice::{AddressPolicy, TransportPolicy};
 pub use signaling::{IceCandidate, SdpType, SessionDescription};
 pub use stats::Stats;

@@ -12,7 +12,7 @@ use peerloom_sctp::{
     Association, Budget, CloseReason, Event, OutgoingMessage, Packet, PacketBatch, StreamId,
 };
 
-use crate::channel::{Channel, ChannelState, Phase, SendOptions};
+use crate::channel::{Channel, ChannelState, MessageOptions, Phase};
 use crate::closing::Closings;
 use crate::config::SessionConfig;
 use crate::early::Early;
@@ -158,7 +158,7 @@ impl Session {
         kind: MessageKind,
         payload: Bytes,
     ) -> Result<(), SendError> {
-        self.send_with(now, key, kind, payload, SendOptions::default())
+        self.send_with(now, key, kind, payload, MessageOptions::default())
     }
 
     /// [`send`](Self::send) for a message that is delivered otherwise than its channel says: SCTP
@@ -172,7 +172,7 @@ impl Session {
         key: ChannelKey,
         kind: MessageKind,
         payload: Bytes,
-        options: SendOptions,
+        options: MessageOptions,
     ) -> Result<(), SendError> {
         let channel = self.channels.channel_mut(key).ok_or(SendError::Closed)?;
         let ordered = match channel.phase {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use peerloom_datachannel::{
-    ChannelCloseReason, ChannelKey, ChannelOptions, ChannelState, MessageKind, Reliability,
-    SendError, SendOptions, SessionConfig, SessionEvent, Violation,
+    ChannelCloseReason, ChannelKey, ChannelOptions, ChannelState, MessageKind, MessageOptions,
+    Reliability, SendError, SessionConfig, SessionEvent, Violation,
 };
 
 use crate::net::{Net, SECOND, labelled, negotiated};
@@ -368,7 +368,7 @@ fn abandoned_messages_are_counted_by_channel() {
 fn a_message_may_differ_from_its_channel() {
     let mut net = Net::connected(11);
     let (ours, theirs) = open_both(&mut net);
-    let send = |net: &mut Net, message: &'static str, options: SendOptions| {
+    let send = |net: &mut Net, message: &'static str, options: MessageOptions| {
         let payload = bytes::Bytes::from_static(message.as_bytes());
         let sent = net
             .a
@@ -381,11 +381,11 @@ fn a_message_may_differ_from_its_channel() {
     net.link.lose = Some(Box::new(move |from_a, _| {
         from_a && !std::mem::replace(&mut lost, true)
     }));
-    send(&mut net, "ordered", SendOptions::default());
+    send(&mut net, "ordered", MessageOptions::default());
     net.run_for(std::time::Duration::from_millis(1));
-    let unordered = SendOptions {
+    let unordered = MessageOptions {
         ordered: Some(false),
-        ..SendOptions::default()
+        ..MessageOptions::default()
     };
     send(&mut net, "unordered", unordered);
     net.run_for(10 * SECOND);
@@ -396,13 +396,13 @@ fn a_message_may_differ_from_its_channel() {
     net.link.lose = Some(Box::new(move |from_a, _| {
         from_a && !std::mem::replace(&mut lost, true)
     }));
-    let once = SendOptions {
+    let once = MessageOptions {
         reliability: Some(Reliability::MaxRetransmits(0)),
-        ..SendOptions::default()
+        ..MessageOptions::default()
     };
     send(&mut net, "once", once);
     net.run_for(std::time::Duration::from_millis(1));
-    send(&mut net, "again", SendOptions::default());
+    send(&mut net, "again", MessageOptions::default());
     net.run_for(10 * SECOND);
     assert_eq!(texts(&net)[2..], ["again"]);
     let stats = net.a.session().channel_stats(ours).unwrap();

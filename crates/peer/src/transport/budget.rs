@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, Notify};
 /// message the peer accepts can be sent.
 #[derive(Debug)]
 pub(crate) struct SendBudget {
-    limit: usize,
+    limit: AtomicUsize,
     used: AtomicUsize,
     /// The waiter at the head of the line is woken once `used` is down to this.
     wake_at: AtomicUsize,
@@ -27,7 +27,7 @@ pub(crate) struct BudgetClosed;
 impl SendBudget {
     pub(crate) fn new(limit: usize) -> Self {
         SendBudget {
-            limit,
+            limit: AtomicUsize::new(limit),
             used: AtomicUsize::new(0),
             wake_at: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
@@ -38,7 +38,13 @@ impl SendBudget {
     }
 
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Ordering::Acquire)
+    }
+
+    /// Another limit, for those who wait too.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::SeqCst);
+        self.room.notify_one();
     }
 
     pub(crate) fn used(&self) -> usize {
@@ -59,10 +65,11 @@ impl SendBudget {
         let _head = self.line.lock().await;
         // Half the limit has to come free before a waiter is woken: one wake-up then moves many
         // messages. A large message may need more.
-        let wake_at = (self.limit / 2).min(self.limit.saturating_sub(bytes));
-        self.wake_at.store(wake_at, Ordering::SeqCst);
         loop {
             let room = self.room.notified();
+            let limit = self.limit();
+            let wake_at = (limit / 2).min(limit.saturating_sub(bytes));
+            self.wake_at.store(wake_at, Ordering::SeqCst);
             if self.closed.load(Ordering::Acquire) {
                 return Err(BudgetClosed);
             }
@@ -71,6 +78,12 @@ impl SendBudget {
             }
             room.await;
         }
+    }
+
+    /// Takes `bytes` whatever is there: the rest of a message whose size was not known when it found
+    /// room.
+    pub(crate) fn take_beyond(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Ordering::SeqCst);
     }
 
     /// Gives `bytes` back.
@@ -91,10 +104,11 @@ impl SendBudget {
     }
 
     fn take_if_room(&self, bytes: usize) -> bool {
+        let limit = self.limit();
         self.used
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
                 let after = used.checked_add(bytes)?;
-                (used == 0 || after <= self.limit).then_some(after)
+                (used == 0 || after <= limit).then_some(after)
             })
             .is_ok()
     }
@@ -154,6 +168,26 @@ mod tests {
         budget.give(60);
         assert_eq!(waiters.join_next().await.map(|r| r.ok()), Some(Some(Ok(1))));
         assert_eq!(budget.used(), 41);
+    }
+
+    /// A limit changed at run time holds at once, for whoever waits already.
+    #[tokio::test]
+    async fn a_raised_limit_lets_a_waiter_in() {
+        let budget = Arc::new(SendBudget::new(100));
+        assert!(budget.try_take(100));
+        let mut waiters = tokio::task::JoinSet::new();
+        let waiter = budget.clone();
+        waiters.spawn(async move { waiter.take(50).await });
+        tokio::task::yield_now().await;
+        budget.set_limit(110);
+        tokio::task::yield_now().await;
+        assert!(waiters.try_join_next().is_none(), "still no room");
+        budget.set_limit(300);
+        assert_eq!(waiters.join_all().await, [Ok(())]);
+        budget.set_limit(10);
+        budget.give(145);
+        assert!(!budget.try_take(6), "the lower limit holds for what is new");
+        assert!(budget.try_take(5));
     }
 
     #[tokio::test]

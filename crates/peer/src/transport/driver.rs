@@ -54,8 +54,6 @@ pub(crate) struct Driver {
     pub(super) close_timeout: Duration,
     /// Whether received packets may lack a CRC32c: what we announce.
     pub(super) checksum: Checksum,
-    /// What new channels of the other end get.
-    pub(super) channel_send_buffer_limit: usize,
 
     pub(super) control: mpsc::Sender<Control>,
     pub(super) bulk: mpsc::Sender<Bulk>,
@@ -137,7 +135,6 @@ impl Driver {
             } else {
                 Checksum::Crc32c
             },
-            channel_send_buffer_limit: config.channel_send_buffer_limit,
             control,
             bulk,
             returned,
@@ -301,10 +298,9 @@ impl Driver {
     /// Runs `f` on the session and passes on what came of it.
     pub(super) fn with_session(&mut self, f: impl FnOnce(&mut Session)) -> Result<(), Reason> {
         let (shared, events) = (&self.shared, &mut self.events);
-        let limit = self.channel_send_buffer_limit;
         shared.session.with(Purpose::Control, |guarded| {
             f(&mut guarded.session);
-            guarded.collect_events(events, shared, limit);
+            guarded.collect_events(events, shared);
         })?;
         self.dispatch_events()
     }

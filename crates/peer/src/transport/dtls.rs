@@ -16,6 +16,7 @@ use peerloom_sctp::Packet;
 use super::driver::Driver;
 use super::lock::assert_unlocked;
 use super::writer::Control;
+use crate::certificate::RemoteCertificate;
 use crate::error::Reason;
 use crate::stats::{DtlsStats, count};
 
@@ -204,6 +205,10 @@ impl Driver {
         } = connected;
         self.dtls.stats.established = true;
         self.dtls.stats.srtp_profile = srtp.as_ref().map(|keying| keying.profile);
+        let _ = self
+            .shared
+            .remote_certificate
+            .set(RemoteCertificate::new(&remote_certificate));
         self.dtls.stats.remote_certificate = Some(remote_certificate);
         self.pending_control
             .push_back(Control::Keys(Box::new(sealer)));

@@ -70,7 +70,6 @@ impl Driver {
             pending,
             unqueued,
             events,
-            channel_send_buffer_limit,
             ..
         } = self;
         let released = shared.drain_taken();
@@ -87,7 +86,7 @@ impl Driver {
                     unqueued.push((channel.clone(), bytes));
                 }
             });
-            guarded.collect_events(events, shared, *channel_send_buffer_limit);
+            guarded.collect_events(events, shared);
             (planned, refused)
         })?;
         shared.counters.messages_refused.fetch_add(refused, Relaxed);
@@ -111,21 +110,27 @@ impl Guarded {
                     channel,
                     kind,
                     payload,
+                    options,
                 }) => {
                     let bytes = wire_len(payload.len());
-                    match self.session.send(now, channel.key, kind, payload.clone()) {
+                    let sent =
+                        self.session
+                            .send_with(now, channel.key, kind, payload.clone(), options);
+                    match sent {
                         Ok(()) => {}
                         Err(SendError::QueueFull { .. }) => {
                             pending.push_front(Outgoing::Message {
                                 channel,
                                 kind,
                                 payload,
+                                options,
                             });
                             break;
                         }
                         // The channel or the session has closed since it was accepted.
                         Err(_) => {
                             refused += 1;
+                            channel.lost.store(true, Relaxed);
                             unqueued.push((channel, bytes));
                         }
                     }

@@ -1,10 +1,14 @@
 //! Where a channel's received messages wait for the application.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use crate::message::Message;
 
@@ -22,7 +26,8 @@ pub(crate) struct Received {
 pub(crate) struct Inbox {
     arriving: Mutex<VecDeque<Received>>,
     taken: Mutex<VecDeque<Received>>,
-    arrived: Notify,
+    /// Shared with the [`Turn`]s of those who wait by polling.
+    arrived: Arc<Notify>,
     ended: AtomicBool,
 }
 
@@ -76,6 +81,60 @@ impl Inbox {
                 return None;
             }
             arrived.await;
+        }
+    }
+
+    /// [`pop`](Self::pop) for those who poll; `turn` is theirs and keeps their place in the line.
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>, turn: &mut Turn) -> Poll<Option<Received>> {
+        if !turn.is_waiting
+            && let Some(received) = self.try_pop()
+        {
+            return Poll::Ready(Some(received));
+        }
+        loop {
+            let arrived = turn.wait(&self.arrived);
+            let ended = self.ended.load(Ordering::Acquire);
+            let received = self.try_pop();
+            if received.is_some() || ended {
+                turn.leave(&self.arrived);
+                self.arrived.notify_one();
+                return Poll::Ready(received);
+            }
+            if arrived.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            turn.is_waiting = false;
+        }
+    }
+}
+
+/// A place among those who wait for an [`Inbox`] by polling. Dropped or left, it passes a wake-up
+/// that it was given on to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    /// Allocated once.
+    notified: Option<Pin<Box<OwnedNotified>>>,
+    is_waiting: bool,
+}
+
+impl Turn {
+    fn wait(&mut self, arrived: &Arc<Notify>) -> &mut Pin<Box<OwnedNotified>> {
+        if !self.is_waiting {
+            self.renew(arrived);
+            self.is_waiting = true;
+        }
+        self.notified
+            .get_or_insert_with(|| Box::pin(arrived.clone().notified_owned()))
+    }
+
+    fn leave(&mut self, arrived: &Arc<Notify>) {
+        self.renew(arrived);
+        self.is_waiting = false;
+    }
+
+    fn renew(&mut self, arrived: &Arc<Notify>) {
+        if let Some(notified) = &mut self.notified {
+            notified.set(arrived.clone().notified_owned());
         }
     }
 }

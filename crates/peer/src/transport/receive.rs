@@ -155,7 +155,6 @@ impl Driver {
         count(&self.shared.counters.bursts_received);
         self.packets_ingested += packets.len();
         let (shared, events) = (&self.shared, &mut self.events);
-        let limit = self.channel_send_buffer_limit;
         shared.session.with(Purpose::Ingest, |guarded| {
             let released = shared.drain_taken();
             if released > 0 {
@@ -165,7 +164,7 @@ impl Driver {
                 guarded.session.handle_packet(now, packet);
             }
             shared.watch_window(guarded);
-            guarded.collect_events(events, shared, limit);
+            guarded.collect_events(events, shared);
         })?;
         self.dispatch_events()
     }

@@ -37,12 +37,7 @@ pub(super) enum ChannelEvent {
 
 impl Guarded {
     /// Takes every event of the session. Runs inside the lock, so it only looks channels up.
-    pub(super) fn collect_events(
-        &mut self,
-        events: &mut Vec<ChannelEvent>,
-        shared: &Arc<Shared>,
-        send_buffer_limit: usize,
-    ) {
+    pub(super) fn collect_events(&mut self, events: &mut Vec<ChannelEvent>, shared: &Arc<Shared>) {
         while let Some(event) = self.session.poll_event() {
             let event = match event {
                 SessionEvent::Connected => continue,
@@ -74,7 +69,7 @@ impl Guarded {
                         Some(id),
                         options.label,
                         own,
-                        send_buffer_limit,
+                        shared.channel_send_buffer_limit(),
                         Arc::downgrade(shared),
                     ));
                     self.channels.insert(key, channel.clone());
@@ -154,9 +149,11 @@ impl Driver {
                     channel.begin_closing();
                 }
                 ChannelEvent::Closed { channel, reason } => {
-                    if reason != ChannelCloseReason::Local {
+                    let ours = [ChannelCloseReason::Local, ChannelCloseReason::Unanswered];
+                    if !ours.contains(&reason) {
                         channel.closed_by_peer();
                     }
+                    channel.closed_because(reason);
                     channel.close(None);
                 }
                 ChannelEvent::SessionClosed(reason) => ended = Some(reason),

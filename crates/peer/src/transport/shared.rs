@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use peerloom_datachannel::{ChannelKey, MessageKind, Session, sctp};
+use peerloom_datachannel::{ChannelKey, MessageKind, MessageOptions, Session, sctp};
+use peerloom_dtls::Certificate;
 use tokio::sync::{Notify, watch};
 
 use super::budget::SendBudget;
 use super::driver::Command;
 use super::local_candidates::{Gathering, LocalCandidates};
-use super::lock::SessionLock;
+use super::lock::{Purpose, SessionLock};
 use super::path::CurrentPath;
 use super::wake::Wake;
+use crate::certificate::RemoteCertificate;
 use crate::channel::Channel;
 use crate::config::Config;
 use crate::error::{Error, Reason};
@@ -35,6 +37,7 @@ pub(crate) enum Outgoing {
         channel: Arc<Channel>,
         kind: MessageKind,
         payload: Bytes,
+        options: MessageOptions,
     },
     Close(Arc<Channel>),
 }
@@ -59,7 +62,9 @@ pub(crate) struct Shared {
     pub(crate) wake: Wake,
     /// Unsent bytes of all channels.
     pub(crate) budget: SendBudget,
-    receive_window: usize,
+    receive_window: AtomicUsize,
+    /// What new channels get.
+    channel_send_buffer_limit: AtomicUsize,
     pub(crate) candidates: LocalCandidates,
     /// Receive-window bytes that the application has taken and the session does not know of yet.
     taken: AtomicUsize,
@@ -71,6 +76,9 @@ pub(crate) struct Shared {
     pub(crate) states: States,
     pub(crate) path: Arc<CurrentPath>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) certificate: Certificate,
+    /// Known with the end of the handshake.
+    pub(crate) remote_certificate: OnceLock<RemoteCertificate>,
     /// The last handle is gone.
     abandoned: AtomicBool,
     reason: OnceLock<Reason>,
@@ -79,7 +87,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(session: Session, config: &Config) -> Self {
+    pub(crate) fn new(session: Session, certificate: Certificate, config: &Config) -> Self {
         Shared {
             session: SessionLock::new(Guarded {
                 session,
@@ -90,7 +98,8 @@ impl Shared {
             commands_taken: Notify::new(),
             wake: Wake::default(),
             budget: SendBudget::new(config.send_buffer_limit),
-            receive_window: config.receive_window,
+            receive_window: AtomicUsize::new(config.receive_window),
+            channel_send_buffer_limit: AtomicUsize::new(config.channel_send_buffer_limit),
             candidates: LocalCandidates::default(),
             taken: AtomicUsize::new(0),
             wake_taken: AtomicUsize::new(usize::MAX),
@@ -103,6 +112,8 @@ impl Shared {
             },
             path: Arc::default(),
             counters: Arc::default(),
+            certificate,
+            remote_certificate: OnceLock::new(),
             abandoned: AtomicBool::new(false),
             reason: OnceLock::new(),
             done: watch::Sender::new(false),
@@ -204,7 +215,7 @@ impl Shared {
     /// two packets while less than half of the window is open, a quarter of the window otherwise
     /// (silly-window avoidance, RFC 9260 §6.2, without a wake-up for each message).
     pub(crate) fn watch_window(&self, guarded: &Guarded) {
-        let window = self.receive_window;
+        let window = self.receive_window();
         let held = guarded.session.association().stats().receive_buffered;
         let open = window.saturating_sub(held);
         let wake_at = if open < window / 2 {
@@ -213,6 +224,47 @@ impl Shared {
             window / 4
         };
         self.wake_taken.store(wake_at, Relaxed);
+    }
+
+    pub(crate) fn receive_window(&self) -> usize {
+        self.receive_window.load(Relaxed)
+    }
+
+    /// Another receive window, for the session and for the driver's wake-ups.
+    pub(crate) fn set_receive_window(&self, bytes: usize) -> Result<(), Error> {
+        self.alive()?;
+        self.session
+            .with(Purpose::Control, |guarded| {
+                self.receive_window.store(bytes, Relaxed);
+                guarded.session.set_receive_window(bytes);
+                self.watch_window(guarded);
+            })
+            .map_err(Error::Closed)?;
+        // A peer that waits is told.
+        self.wake();
+        Ok(())
+    }
+
+    /// Another limit of unsent bytes in all channels.
+    pub(crate) fn set_send_buffer_limit(&self, bytes: usize) -> Result<(), Error> {
+        self.alive()?;
+        self.session
+            .with(Purpose::Control, |guarded| {
+                guarded
+                    .session
+                    .set_send_queue_limit(send_queue_limit(bytes));
+            })
+            .map_err(Error::Closed)?;
+        self.budget.set_limit(bytes);
+        Ok(())
+    }
+
+    pub(crate) fn channel_send_buffer_limit(&self) -> usize {
+        self.channel_send_buffer_limit.load(Relaxed)
+    }
+
+    pub(crate) fn set_channel_send_buffer_limit(&self, bytes: usize) {
+        self.channel_send_buffer_limit.store(bytes, Relaxed);
     }
 
     pub(crate) fn set_ice_state(&self, state: IceConnectionState) {
@@ -227,6 +279,11 @@ impl Shared {
             self.events
                 .push(Queued::Plain(Event::ConnectionState(state)));
         });
+    }
+
+    fn alive(&self) -> Result<(), Error> {
+        self.reason()
+            .map_or(Ok(()), |reason| Err(Error::Closed(reason)))
     }
 
     /// Why the connection ended, if it has.
@@ -247,7 +304,7 @@ impl Shared {
         self.budget.close();
         let channels = self
             .session
-            .with(super::lock::Purpose::Control, |guarded| {
+            .with(Purpose::Control, |guarded| {
                 std::mem::take(&mut guarded.channels)
             })
             .unwrap_or_default();
@@ -331,6 +388,14 @@ pub(super) fn change<T: PartialEq + Copy>(
 fn lock<T>(queue: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
     // Nothing between lock and unlock can panic; were it poisoned, the queue would still be whole.
     queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the association may hold for a send buffer of `bytes`: messages in flight too, and enough
+/// beyond that it never refuses what the budgets let in.
+pub(crate) fn send_queue_limit(bytes: usize) -> usize {
+    bytes
+        .saturating_mul(2)
+        .saturating_add(sctp::Limits::default().send_queue)
 }
 
 /// Commands come from signalling, a few per connection; a trickle of candidates is the largest

@@ -16,7 +16,7 @@ use super::driver::{Driver, Lanes};
 use super::dtls::DtlsTransport;
 use super::ice::IceTransport;
 use super::interfaces::bind;
-use super::shared::Shared;
+use super::shared::{Shared, send_queue_limit};
 use super::socket::UdpSocket;
 use super::writer::{BATCHES, CONTROL_LANE, Writer};
 use crate::config::Config;
@@ -50,7 +50,7 @@ fn start_on(
     let negotiation = Negotiation::new(parameters, u64::from_le_bytes(random()?));
 
     let session = Session::new(session_config(&config), random()?, now);
-    let shared = Arc::new(Shared::new(session, &config));
+    let shared = Arc::new(Shared::new(session, certificate.clone(), &config));
     let (control_sender, control) = mpsc::channel(CONTROL_LANE);
     // A place for every buffer, the goodbye's and the close_notify.
     let (bulk_sender, bulk) = mpsc::channel(BATCHES + 2);
@@ -119,11 +119,9 @@ fn session_config(config: &Config) -> SessionConfig {
     session.association.zero_checksum = config.zero_checksum;
     session.max_message_size = config.max_message_size;
     session.association_limits.receive_message = config.max_message_size;
-    session.association_limits.send_queue = config
-        .send_buffer_limit
-        .saturating_mul(2)
-        .saturating_add(session.association_limits.send_queue);
+    session.association_limits.send_queue = send_queue_limit(config.send_buffer_limit);
     session.limits.channels = config.max_channels;
+    session.limits.close_timeout = config.channel_close_timeout;
     session
 }
 

@@ -82,6 +82,17 @@ pub async fn pair_of(a: PeerConnection, b: PeerConnection, options: DataChannelO
     Pair { a, b, at_a, at_b }
 }
 
+/// A pair whose sender may queue so many bytes in all and in a channel, and whose receiver has the
+/// smallest window, so that everything waits soon.
+pub async fn narrow_pair(send_buffer: usize, channel: usize) -> Pair {
+    let a = builder()
+        .send_buffer_limit(send_buffer)
+        .channel_send_buffer_limit(channel);
+    let b = builder().receive_window(128 << 10);
+    let (a, b) = (a.build().await.unwrap(), b.build().await.unwrap());
+    pair_of(a, b, DataChannelOptions::default()).await
+}
+
 pub async fn pair() -> Pair {
     let (a, b) = peers().await;
     pair_of(a, b, DataChannelOptions::default()).await
