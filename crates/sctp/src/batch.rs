@@ -225,16 +225,19 @@ impl PacketBatch {
     }
 
     /// The place of a message in this batch, for [`DataPlan::message`]. Takes one reference for
-    /// any number of consecutive fragments.
+    /// any number of fragments, as long as few messages are interleaved.
     #[inline]
     pub(crate) fn message(&mut self, message: &Bytes) -> MessageIndex {
         // An empty slice has no address worth comparing, and the same address can be part of a
         // shorter or longer view of the same memory.
         let same = |last: &Bytes| last.as_ptr() == message.as_ptr() && last.len() == message.len();
-        if !self.messages.last().is_some_and(same) {
+        let from = self.messages.len().saturating_sub(MESSAGE_SEARCH);
+        let found = self.messages[from..].iter().rposition(same);
+        let place = found.map_or(self.messages.len(), |place| from + place);
+        if found.is_none() {
             self.messages.push(message.clone());
         }
-        MessageIndex(index(self.messages.len() - 1))
+        MessageIndex(index(place))
     }
 
     /// Ends the open packet and returns its length; a packet without chunks vanishes, and zero is
@@ -327,6 +330,9 @@ enum PlannedChunk {
 }
 
 const CHUNK_HEADER_LEN: usize = 4;
+
+/// A reference more costs little, but not less than a longer search.
+const MESSAGE_SEARCH: usize = 8;
 
 /// Fragments of one stream follow each other, and a few streams take turns; searching further would
 /// cost more than the entry saves.

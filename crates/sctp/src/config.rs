@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::send::scheduler::Scheduler;
+
 /// Parameters of one association. Plain data: take [`Config::default`] (an association on its own)
 /// or [`Config::webrtc`] (one below ICE and DTLS) and change what you need.
 ///
@@ -56,6 +58,9 @@ pub struct Config {
     /// Offer and use message interleaving (RFC 8260): I-DATA instead of DATA, so that a small message
     /// does not wait behind a large one.
     pub interleaving: bool,
+    /// In which order streams send. Another one can be set while the association lives:
+    /// [`crate::Association::set_scheduler`].
+    pub scheduler: Scheduler,
     /// Accept a checksum of zero, and send one to a peer that accepts it (RFC 9653): inside DTLS,
     /// which authenticates every packet anyway, the CRC32c only costs time. Whoever decodes the
     /// packets has to say so too, see [`crate::wire::Checksum::Zero`].
@@ -97,6 +102,7 @@ impl Default for Config {
             partial_reliability: true,
             stream_reset: true,
             interleaving: true,
+            scheduler: Scheduler::WeightedFair,
             zero_checksum: false,
         }
     }

@@ -35,14 +35,13 @@ impl Node {
         Self::Ours(Box::new(End::new(Config::webrtc(), 3, now)))
     }
 
-    fn theirs(now: Instant) -> Self {
+    /// Ours wants I-DATA (RFC 8260); theirs decides.
+    fn theirs(now: Instant, interleaving: bool) -> Self {
         let options = Options {
             max_send_buffer_size: 64 << 20,
-            ..Options::default()
-        };
-        let options = Options {
             per_stream_send_queue_limit: 64 << 20,
-            ..options
+            enable_message_interleaving: interleaving,
+            ..Options::default()
         };
         Self::Theirs(Theirs {
             socket: dcsctp::new_socket("theirs", &options),
@@ -56,6 +55,16 @@ impl Node {
         match self {
             Self::Ours(end) => end.association.connect(now),
             Self::Theirs(theirs) => theirs.at(now).connect(),
+        }
+    }
+
+    fn interleaves(&self) -> bool {
+        match self {
+            Self::Ours(end) => end.association.stats().interleaving,
+            Self::Theirs(theirs) => {
+                let metrics = theirs.socket.get_metrics();
+                metrics.is_some_and(|metrics| metrics.uses_message_interleaving)
+            }
         }
     }
 
@@ -187,6 +196,9 @@ impl Theirs {
     }
 }
 
+/// Two ends, of which theirs takes part in interleaving or not.
+type Make = fn(Instant, bool) -> (Node, Node);
+
 struct World {
     now: Instant,
     a: Node,
@@ -198,9 +210,9 @@ struct World {
 const BURST: usize = 54;
 
 impl World {
-    fn new(link: &LinkConfig, make: impl Fn(Instant) -> (Node, Node)) -> Self {
+    fn new(link: &LinkConfig, interleaving: bool, make: Make) -> Self {
         let now = origin();
-        let (a, b) = make(now);
+        let (a, b) = make(now, interleaving);
         Self {
             now,
             a,
@@ -209,13 +221,19 @@ impl World {
         }
     }
 
-    fn connected(link: &LinkConfig, make: impl Fn(Instant) -> (Node, Node)) -> Self {
-        let mut world = Self::new(link, make);
-        world.a.connect(world.now);
-        world.b.connect(world.now);
-        assert!(world.run(Duration::from_secs(60), |w| w.a.is_connected()
-            && w.b.is_connected()));
+    fn connected(link: &LinkConfig, interleaving: bool, make: Make) -> Self {
+        let mut world = Self::new(link, interleaving, make);
+        world.connect();
+        assert_eq!(world.a.interleaves(), interleaving);
+        assert_eq!(world.b.interleaves(), interleaving);
         world
+    }
+
+    fn connect(&mut self) {
+        self.a.connect(self.now);
+        self.b.connect(self.now);
+        assert!(self.run(Duration::from_secs(60), |w| w.a.is_connected()
+            && w.b.is_connected()));
     }
 
     fn step(&mut self) {
@@ -261,12 +279,12 @@ impl World {
     }
 }
 
-fn ours_and_theirs(now: Instant) -> (Node, Node) {
-    (Node::ours(now), Node::theirs(now))
+fn ours_and_theirs(now: Instant, interleaving: bool) -> (Node, Node) {
+    (Node::ours(now), Node::theirs(now, interleaving))
 }
 
-fn theirs_and_ours(now: Instant) -> (Node, Node) {
-    (Node::theirs(now), Node::ours(now))
+fn theirs_and_ours(now: Instant, interleaving: bool) -> (Node, Node) {
+    (Node::theirs(now, interleaving), Node::ours(now))
 }
 
 fn rtt40() -> LinkConfig {
@@ -276,8 +294,9 @@ fn rtt40() -> LinkConfig {
 /// One side connecting, or both at once.
 #[test]
 fn handshake_in_every_order() {
-    for (a, b) in [(true, false), (false, true), (true, true)] {
-        let mut world = World::new(&rtt40(), ours_and_theirs);
+    let orders = [(true, false), (false, true), (true, true)];
+    for (index, (a, b)) in orders.into_iter().cycle().take(6).enumerate() {
+        let mut world = World::new(&rtt40(), index < 3, ours_and_theirs);
         if a {
             world.a.connect(world.now);
         }
@@ -296,11 +315,12 @@ fn handshake_in_every_order() {
 #[test]
 fn messages_both_ways() {
     let sizes = [1, 100, 1100, 1130, 1200, 5000, 65_535, 200_000];
-    let adverse: Vec<_> = [3, 5, 8, 13, 21, 34, 55, 89]
-        .map(LinkConfig::adverse)
-        .into();
-    for (index, link) in [rtt40()].iter().chain(&adverse).enumerate() {
-        let mut world = World::connected(link, ours_and_theirs);
+    let adverse = [3, 5, 8, 13, 21, 34, 55, 89].map(LinkConfig::adverse);
+    // Every link once without I-DATA, and once with it.
+    let links = [rtt40()].into_iter().chain(adverse);
+    let links = links.flat_map(|link| [link.clone(), link]);
+    for (index, link) in links.enumerate() {
+        let mut world = World::connected(&link, index % 2 == 0, ours_and_theirs);
         let payloads: Vec<_> = (0..)
             .zip(sizes)
             .map(|(tag, len)| payload(tag, len))
@@ -327,11 +347,12 @@ fn messages_both_ways() {
     }
 }
 
-/// FORWARD-TSN in both directions: what is given up does not hold up what follows.
+/// FORWARD-TSN and I-FORWARD-TSN in both directions: what is given up does not hold up what follows.
 #[test]
 fn partial_reliability_both_ways() {
-    for make in [ours_and_theirs, theirs_and_ours] {
-        let mut world = World::connected(&rtt40(), make);
+    let roles: [Make; 2] = [ours_and_theirs, theirs_and_ours];
+    for (index, make) in roles.into_iter().cycle().take(4).enumerate() {
+        let mut world = World::connected(&rtt40(), index < 2, make);
         world.a.send(
             world.now,
             1,
@@ -359,7 +380,13 @@ fn partial_reliability_both_ways() {
 /// Stream reset in both directions at once, and again after use.
 #[test]
 fn stream_reset_and_reuse() {
-    let mut world = World::connected(&rtt40(), ours_and_theirs);
+    for interleaving in [false, true] {
+        let mut world = World::connected(&rtt40(), interleaving, ours_and_theirs);
+        reset_and_reuse(&mut world);
+    }
+}
+
+fn reset_and_reuse(world: &mut World) {
     for round in 0..3 {
         world
             .a
@@ -399,7 +426,7 @@ fn stream_reset_and_reuse() {
 #[test]
 fn shutdown_from_either_side() {
     for ours in [true, false] {
-        let mut world = World::connected(&rtt40(), ours_and_theirs);
+        let mut world = World::connected(&rtt40(), ours, ours_and_theirs);
         world
             .a
             .send(world.now, 1, &payload(0, 50_000), Reliability::Reliable);
@@ -420,8 +447,9 @@ fn shutdown_from_either_side() {
 }
 
 /// Bytes delivered after so many round trips from the first message.
-fn ramp(make: impl Fn(Instant) -> (Node, Node), round_trips: u32) -> Vec<usize> {
-    let mut world = World::connected(&rtt40(), make);
+fn ramp(make: Make, round_trips: u32) -> Vec<usize> {
+    let mut world = World::new(&rtt40(), false, make);
+    world.connect();
     for tag in 0..2000 {
         world
             .a
@@ -439,7 +467,7 @@ fn ramp(make: impl Fn(Instant) -> (Node, Node), round_trips: u32) -> Vec<usize> 
 /// acknowledge: against us it is as fast as against itself.
 #[test]
 fn a_dcsctp_sender_ramps_up_as_fast_as_against_itself() {
-    let itself = ramp(|now| (Node::theirs(now), Node::theirs(now)), 12);
+    let itself = ramp(|now, i| (Node::theirs(now, i), Node::theirs(now, i)), 12);
     let us = ramp(theirs_and_ours, 12);
     println!("dcsctp to itself: {itself:?}\ndcsctp to us:     {us:?}");
     for (round_trip, (us, itself)) in us.iter().zip(&itself).enumerate() {
@@ -455,7 +483,7 @@ fn a_dcsctp_sender_ramps_up_as_fast_as_against_itself() {
 /// Our own sender: the window doubles every round trip, against either receiver.
 #[test]
 fn our_sender_doubles_every_round_trip() {
-    let us = ramp(|now| (Node::ours(now), Node::ours(now)), 12);
+    let us = ramp(|now, _| (Node::ours(now), Node::ours(now)), 12);
     let theirs = ramp(ours_and_theirs, 12);
     println!("us to us:     {us:?}\nus to dcsctp: {theirs:?}");
     for bytes in [&us, &theirs] {
@@ -467,6 +495,49 @@ fn our_sender_doubles_every_round_trip() {
                 bytes + 10_000 >= ideal * 9 / 10,
                 "{bytes} of {ideal} after {round_trip} RTT"
             );
+        }
+    }
+}
+
+/// RFC 8260: fragments of several messages under way at once, in either direction, ordered and not,
+/// with losses; a small message overtakes the large ones.
+#[test]
+fn interleaved_messages_both_ways() {
+    for seed in [3, 5, 8, 13, 0] {
+        let link = if seed == 0 {
+            LinkConfig {
+                rate: Some(10_000_000),
+                ..rtt40()
+            }
+        } else {
+            LinkConfig::adverse(seed)
+        };
+        let mut world = World::connected(&link, true, ours_and_theirs);
+        let sent: Vec<_> = (1..=4).map(|n| (n, payload(n.into(), 90_000))).collect();
+        for (stream, bytes) in &sent {
+            world
+                .a
+                .send(world.now, *stream, bytes, Reliability::Reliable);
+            world
+                .b
+                .send(world.now, *stream, bytes, Reliability::Reliable);
+        }
+        world.run(ms(60), |_| false);
+        world.a.send(world.now, 9, b"small", Reliability::Reliable);
+        world.b.send(world.now, 9, b"small", Reliability::Reliable);
+        let limit = Duration::from_secs(3600);
+        assert!(
+            world.run(limit, |w| w.a.messages().len() == 5
+                && w.b.messages().len() == 5),
+            "seed {seed}"
+        );
+        for messages in [world.a.messages(), world.b.messages()] {
+            if seed == 0 {
+                assert_eq!(messages[0].1, b"small");
+            }
+            for (stream, bytes) in &sent {
+                assert!(messages.contains(&(*stream, bytes.to_vec())), "seed {seed}");
+            }
         }
     }
 }

@@ -503,6 +503,8 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 fn raw_config() -> sctp::Config {
     let mut config = sctp::Config::webrtc();
     config.max_message_size = 16 << 20;
+    // What a test sends first arrives first.
+    config.scheduler = sctp::Scheduler::FirstCome;
     config
 }
 

@@ -26,6 +26,7 @@ use crate::error::{CloseReason, ResetError, SendError};
 use crate::event::Event;
 use crate::limits::Limits;
 use crate::recv::{ACK_DELAY, Inbound, ReceiveLimits, Violation};
+use crate::send::scheduler::{Scheduler, StreamScheduler};
 use crate::send::{Sender, TimerOutcome};
 use crate::serial::{Ppid, StreamId, Tsn};
 use crate::stats::{Drops, Stats};
@@ -284,6 +285,32 @@ impl Association {
         self.sender
             .push(now, stream, ppid, payload, ordered, reliability);
         Ok(())
+    }
+
+    /// The order in which streams send, instead of [`Config::scheduler`]. It applies from the next
+    /// fragment on; without interleaving, from the next message.
+    pub fn set_scheduler(&mut self, scheduler: Scheduler) {
+        self.sender.queue_mut().set_scheduler(scheduler);
+    }
+
+    /// The same with an order of the application's own.
+    pub fn set_custom_scheduler(&mut self, scheduler: Box<dyn StreamScheduler>) {
+        self.sender.queue_mut().set_custom_scheduler(scheduler);
+    }
+
+    /// The priority of an outgoing stream (RFC 8831 §6.4), of which the scheduler decides the meaning:
+    /// it is the weight of [`Scheduler::WeightedFair`] and the rank of [`Scheduler::StrictPriority`].
+    /// 256 is normal, and what a stream has that nothing was set for; 0 counts as a weight of 1. It
+    /// applies from the next fragment on; without interleaving, from the next message. It outlives
+    /// stream resets and restarts.
+    pub fn set_priority(&mut self, stream: StreamId, priority: u16) {
+        self.sender.queue_mut().set_priority(stream, priority);
+    }
+
+    /// What was set with [`set_priority`](Self::set_priority), or 256.
+    #[must_use]
+    pub fn priority(&self, stream: StreamId) -> u16 {
+        self.sender.queue().priority(stream)
     }
 
     /// Bytes of messages on `stream` that have not been transmitted at all.

@@ -5,14 +5,12 @@
 use std::collections::BTreeMap;
 
 use crate::event::ReceivedMessage;
+use crate::pages::Pages;
 use crate::serial::{Mid, Ssn, StreamId};
 
-/// All incoming streams, in pages that exist once a stream of theirs was used: an id costs no
-/// search, and an unused one almost nothing.
+/// All incoming streams.
 #[derive(Debug, Default)]
-pub(super) struct Streams {
-    pages: Vec<Option<Box<[Stream; PAGE]>>>,
-}
+pub(super) struct Streams(Pages<Stream>);
 
 #[derive(Debug, Default)]
 pub(super) struct Stream {
@@ -45,42 +43,25 @@ pub(super) enum Ordered {
 impl Streams {
     #[inline]
     pub(super) fn stream(&mut self, id: StreamId) -> &mut Stream {
-        let (page, slot) = (usize::from(id.0) / PAGE, usize::from(id.0) % PAGE);
-        if page >= self.pages.len() {
-            self.pages.resize_with(page + 1, || None);
-        }
-        &mut self.pages[page].get_or_insert_with(Box::default)[slot]
+        self.0.get_mut(id)
     }
 
     /// Cost of all that wait.
     #[cfg(test)]
     pub(super) fn waiting_cost(&self) -> usize {
-        let streams = self.pages.iter().flatten().flat_map(|page| page.iter());
-        streams
-            .flat_map(|stream| stream.waiting.values())
-            .map(|message| message.cost)
-            .sum()
+        let waiting = self.0.entries().flat_map(|(_, s)| s.waiting.values());
+        waiting.map(|message| message.cost).sum()
     }
 
-    /// Starts `id` again at SSN 0. Returns what waited.
+    /// Starts `id` again at number 0. Returns what waited.
     pub(super) fn reset(&mut self, id: StreamId) -> impl Iterator<Item = ReceivedMessage> + use<> {
-        let slot = usize::from(id.0) % PAGE;
-        let page = self
-            .pages
-            .get_mut(usize::from(id.0) / PAGE)
-            .and_then(Option::as_mut);
-        page.map(|page| std::mem::take(&mut page[slot]))
-            .into_iter()
-            .flat_map(|stream| stream.waiting.into_values())
+        let stream = self.0.take(id);
+        stream.into_iter().flat_map(|s| s.waiting.into_values())
     }
 
     /// The same for all of them.
     pub(super) fn reset_all(&mut self) -> impl Iterator<Item = ReceivedMessage> + use<> {
-        std::mem::take(&mut self.pages)
-            .into_iter()
-            .flatten()
-            .flat_map(|page| *page)
-            .flat_map(|stream| stream.waiting.into_values())
+        self.0.take_all().flat_map(|s| s.waiting.into_values())
     }
 }
 
@@ -157,6 +138,3 @@ impl Stream {
         *alive_from = (*alive_from).max(place + 1);
     }
 }
-
-/// Streams per page; a page is 1.5 KiB.
-const PAGE: usize = 32;

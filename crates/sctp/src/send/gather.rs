@@ -127,14 +127,20 @@ impl Sender {
     /// New fragments.
     fn fill_new(&mut self, now: Moment, batch: &mut PacketBatch) -> Stop {
         loop {
-            let Some((key, message)) = self.queue.current() else {
+            let Some(key) = self.queue.current() else {
+                return Stop::Drained;
+            };
+            let Some(message) = self.queue.get(key) else {
                 return Stop::Drained;
             };
             if !message.may_be_sent(now, 0) {
                 if message.cut > 0 {
                     self.abandon_message(key, now);
-                } else if let Some(message) = self.queue.remove_current() {
-                    self.abandon_unsent(message.stream, message.payload);
+                } else {
+                    let stream = message.stream;
+                    if let Some(message) = self.queue.remove_head(stream) {
+                        self.abandon_unsent(stream, message.payload);
+                    }
                 }
                 continue;
             }

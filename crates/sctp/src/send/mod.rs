@@ -12,7 +12,7 @@ mod queue;
 mod recovery;
 mod rto;
 mod sack;
-mod scheduler;
+pub(crate) mod scheduler;
 mod slab;
 
 use std::time::{Duration, Instant};
@@ -112,7 +112,7 @@ impl Sender {
     pub(crate) fn new(config: &Config, limits: &Limits, first_tsn: Tsn, now: Instant) -> Self {
         Self {
             epoch: now,
-            queue: SendQueue::new(),
+            queue: SendQueue::new(config.scheduler),
             outstanding: Outstanding::new(first_tsn, header_len(false)),
             rtt: RttEstimator::new(config.rto_initial, config.rto_min, config.rto_max),
             congestion: Congestion::new(
@@ -149,6 +149,8 @@ impl Sender {
         self.padding = peer.pad;
         self.interleaving = peer.interleaving;
         self.outstanding.set_header(header_len(peer.interleaving));
+        self.queue.set_interleaving(peer.interleaving);
+        self.queue.raise_window(peer.a_rwnd as usize);
         self.partial.enabled = peer.forward_tsn;
         if !peer.forward_tsn {
             self.queue.lift_limits();

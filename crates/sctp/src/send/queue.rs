@@ -2,12 +2,16 @@
 //!
 //! A message holds no sequence number of any kind until its first fragment is cut.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
+
+use crate::pages::Pages;
 
 use crate::serial::{Fsn, Mid, Ppid, StreamId, Tsn};
 
 use super::outstanding::Moment;
-use super::scheduler::{Schedule, Scheduler};
+use super::scheduler::{DEFAULT_PRIORITY, Keyed, NextMessage, Scheduler, StreamScheduler};
 use super::slab::{NONE, Slab};
 
 /// A message.
@@ -30,6 +34,8 @@ pub(crate) struct Message {
     /// Its TSNs in the outstanding ring.
     pub(crate) outstanding: u32,
     pub(crate) abandoned: bool,
+    /// Its place among all messages.
+    order: u64,
     /// The message behind it in its stream.
     next: u32,
 }
@@ -63,8 +69,20 @@ pub(crate) enum Limit {
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     messages: Slab<Message>,
-    streams: Streams,
-    scheduler: Scheduler,
+    streams: Pages<Stream>,
+    /// Streams with something to send.
+    active: Vec<StreamId>,
+    turns: Turns,
+    /// Fragments of different messages may be mixed (RFC 8260).
+    interleaving: bool,
+    /// Without interleaving: the stream whose message is begun.
+    sending: Option<StreamId>,
+    /// Bytes of all messages that are begun and not completely cut, and how many are allowed.
+    begun_bytes: usize,
+    begun_limit: usize,
+    /// Streams whose next message is not begun because of that, first come first.
+    held_back: VecDeque<StreamId>,
+    pushed: u64,
     unsent_bytes: usize,
     held_bytes: usize,
     /// No queued message at the head of its stream expires before.
@@ -73,31 +91,81 @@ pub(crate) struct SendQueue {
     drained: Vec<StreamId>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Stream {
     head: u32,
     tail: u32,
     next_ordered: Mid,
     next_unordered: Mid,
-    resetting: bool,
     buffered: usize,
+    /// Its place in `active`.
+    place: u32,
+    priority: u16,
+    resetting: bool,
+    held_back: bool,
 }
 
-const IDLE: Stream = Stream {
-    head: NONE,
-    tail: NONE,
-    next_ordered: Mid(0),
-    next_unordered: Mid(0),
-    resetting: false,
-    buffered: 0,
-};
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            head: NONE,
+            tail: NONE,
+            next_ordered: Mid(0),
+            next_unordered: Mid(0),
+            buffered: 0,
+            place: NONE,
+            priority: DEFAULT_PRIORITY,
+            resetting: false,
+            held_back: false,
+        }
+    }
+}
+
+/// One of the standard's orders, or the application's own.
+#[derive(Debug)]
+enum Turns {
+    Standard(Keyed),
+    Custom(Box<dyn StreamScheduler>),
+}
+
+impl Turns {
+    #[inline]
+    fn next(&mut self) -> Option<StreamId> {
+        match self {
+            Self::Standard(keyed) => keyed.next(),
+            Self::Custom(custom) => custom.next(),
+        }
+    }
+
+    #[inline]
+    fn sent(&mut self, stream: StreamId, bytes: usize, next: Option<NextMessage>) {
+        match self {
+            Self::Standard(keyed) => keyed.sent(stream, bytes, next),
+            Self::Custom(custom) => custom.sent(stream, bytes, next),
+        }
+    }
+
+    fn update(&mut self, stream: StreamId, next: Option<NextMessage>) {
+        match self {
+            Self::Standard(keyed) => keyed.update(stream, next),
+            Self::Custom(custom) => custom.update(stream, next),
+        }
+    }
+}
 
 impl SendQueue {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(scheduler: Scheduler) -> Self {
         Self {
             messages: Slab::new(),
-            streams: Streams::default(),
-            scheduler: Scheduler::round_robin(),
+            streams: Pages::default(),
+            active: Vec::new(),
+            turns: Turns::Standard(Keyed::new(scheduler)),
+            interleaving: false,
+            sending: None,
+            begun_bytes: 0,
+            begun_limit: 0,
+            held_back: VecDeque::new(),
+            pushed: 0,
             unsent_bytes: 0,
             held_bytes: 0,
             next_expiry: None,
@@ -154,8 +222,10 @@ impl SendQueue {
             next_fsn: Fsn(0),
             outstanding: 0,
             abandoned: false,
+            order: self.pushed,
             next: NONE,
         });
+        self.pushed += 1;
         let state = self.streams.get_mut(stream);
         state.buffered += len;
         self.unsent_bytes += len;
@@ -163,7 +233,9 @@ impl SendQueue {
         let tail = std::mem::replace(&mut state.tail, key);
         if tail == NONE {
             state.head = key;
-            self.scheduler.activate(stream);
+            state.place = self.active.len() as u32;
+            self.active.push(stream);
+            self.update_turn(stream);
             self.note_expiry(limit);
         } else if let Some(before) = self.messages.get_mut(tail) {
             before.next = key;
@@ -182,19 +254,122 @@ impl SendQueue {
         }
     }
 
+    /// Another order, from now on.
+    pub(crate) fn set_scheduler(&mut self, scheduler: Scheduler) {
+        self.set_turns(Turns::Standard(Keyed::new(scheduler)));
+    }
+
+    /// The application's own.
+    pub(crate) fn set_custom_scheduler(&mut self, scheduler: Box<dyn StreamScheduler>) {
+        self.set_turns(Turns::Custom(scheduler));
+    }
+
+    fn set_turns(&mut self, turns: Turns) {
+        self.turns = turns;
+        for index in 0..self.active.len() {
+            self.update_turn(self.active[index]);
+        }
+    }
+
+    pub(crate) fn priority(&self, stream: StreamId) -> u16 {
+        let state = self.streams.get(stream);
+        state.map_or(DEFAULT_PRIORITY, |state| state.priority)
+    }
+
+    /// From the next fragment on, or, without interleaving, the next message.
+    pub(crate) fn set_priority(&mut self, stream: StreamId, priority: u16) {
+        let state = self.streams.get_mut(stream);
+        state.priority = priority;
+        if state.head != NONE {
+            self.update_turn(stream);
+        }
+    }
+
+    /// The peer takes I-DATA, or not.
+    pub(crate) fn set_interleaving(&mut self, interleaving: bool) {
+        self.interleaving = interleaving;
+        self.sending = None;
+    }
+
+    /// The peer has a receive window of so many bytes. Messages that are begun take room there until
+    /// they are complete, and if all of it were taken by beginnings, none could go on (RFC 8260 has
+    /// no answer to that); so they may take half.
+    pub(crate) fn raise_window(&mut self, bytes: usize) {
+        self.begun_limit = self.begun_limit.max(bytes / 2);
+    }
+
+    /// What the scheduler is to know of a stream.
+    fn next_message(&self, stream: StreamId) -> Option<NextMessage> {
+        let state = self.streams.get(stream)?;
+        let message = self.messages.get(state.head)?;
+        let remaining = message.payload.len() - message.cut as usize;
+        Some(NextMessage::new(message.order, remaining, state.priority))
+    }
+
+    /// Tells the scheduler what a stream has, unless that is held back.
+    fn update_turn(&mut self, stream: StreamId) {
+        if !self.streams.get(stream).is_some_and(|s| s.held_back) {
+            let next = self.next_message(stream);
+            self.turns.update(stream, next);
+        }
+    }
+
     /// The message to cut from.
-    pub(crate) fn current(&self) -> Option<(u32, &Message)> {
-        let stream = self.scheduler.current()?;
-        let key = self.streams.get(stream)?.head;
-        Some((key, self.messages.get(key)?))
+    #[inline]
+    pub(crate) fn current(&mut self) -> Option<u32> {
+        loop {
+            let stream = self.sending.or_else(|| self.turns.next())?;
+            let key = self.streams.get(stream)?.head;
+            let message = self.messages.get(key)?;
+            if !self.interleaving || message.cut > 0 || self.may_begin(message.payload.len()) {
+                return Some(key);
+            }
+            self.streams.get_mut(stream).held_back = true;
+            self.held_back.push_back(stream);
+            self.turns.update(stream, None);
+        }
+    }
+
+    /// Whether there is room for the beginning of another message. A quarter of it is for smaller
+    /// ones.
+    fn may_begin(&self, len: usize) -> bool {
+        let limit = if len <= SMALL {
+            self.begun_limit
+        } else {
+            self.begun_limit / 4 * 3
+        };
+        self.begun_bytes == 0 || self.begun_bytes + len <= limit
+    }
+
+    /// A message that was begun is completely cut, or given up.
+    fn ended(&mut self, len: usize) {
+        self.begun_bytes -= len;
+        let mut room = self.begun_limit.saturating_sub(self.begun_bytes);
+        while let Some(&stream) = self.held_back.front() {
+            let next = self.next_message(stream);
+            // Its message may have been given up, and the stream have had its turn since.
+            let state = self.streams.get_mut(stream);
+            if state.held_back {
+                let len = next.map_or(0, |next| next.remaining);
+                if len > room && self.begun_bytes > 0 {
+                    return;
+                }
+                room = room.saturating_sub(len);
+                state.held_back = false;
+                self.turns.update(stream, next);
+            }
+            self.held_back.pop_front();
+        }
     }
 
     /// Cuts `len` bytes from the current message for `tsn`; with the first ones it gets its MID.
     /// Returns the TSN of the fragment before.
     pub(crate) fn cut(&mut self, key: u32, len: usize, tsn: Tsn) -> Option<Tsn> {
         let message = self.messages.get_mut(key)?;
-        let stream = self.streams.get_mut(message.stream);
+        let (id, whole) = (message.stream, message.payload.len());
+        let stream = self.streams.get_mut(id);
         if message.cut == 0 {
+            self.begun_bytes += whole;
             let next = if message.ordered {
                 &mut stream.next_ordered
             } else {
@@ -211,37 +386,44 @@ impl SendQueue {
         message.outstanding += 1;
         stream.buffered -= len;
         self.unsent_bytes -= len;
-        if !message.is_queued() {
-            self.current_ended();
+        let ended = !message.is_queued();
+        if ended {
+            self.unlink_head(id);
+        }
+        if self.interleaving {
+            let next = self.next_message(id);
+            self.turns.sent(id, len, next);
+        } else if ended {
+            let next = self.next_message(id);
+            self.sending = None;
+            self.turns.sent(id, whole, next);
+        } else {
+            self.sending = Some(id);
+        }
+        if ended {
+            self.ended(whole);
         }
         before
     }
 
-    /// The current message leaves its stream's queue.
-    fn current_ended(&mut self) {
-        let Some(stream) = self.scheduler.current() else {
-            return;
-        };
-        let more = self.unlink_head(stream);
-        self.scheduler.message_ended(more);
-    }
-
-    /// Takes the first message off a stream's queue; whether another follows.
-    fn unlink_head(&mut self, stream: StreamId) -> bool {
+    /// Takes the first message off a stream's queue. The scheduler is told by the caller.
+    fn unlink_head(&mut self, stream: StreamId) {
         let state = self.streams.get_mut(stream);
         let next = self.messages.get(state.head).map_or(NONE, |m| m.next);
         state.head = next;
-        if next == NONE {
-            state.tail = NONE;
-            if state.resetting {
-                self.drained.push(stream);
-            }
-            return false;
-        }
         if let Some(limit) = self.messages.get(next).map(|m| m.limit) {
             self.note_expiry(limit);
+            return;
         }
-        true
+        state.tail = NONE;
+        if state.resetting {
+            self.drained.push(stream);
+        }
+        let place = state.place as usize;
+        self.active.swap_remove(place);
+        if let Some(&moved) = self.active.get(place) {
+            self.streams.get_mut(moved).place = place as u32;
+        }
     }
 
     /// The first TSN of the message left the outstanding ring, where `next` follows. With the last
@@ -266,7 +448,7 @@ impl SendQueue {
     }
 
     /// Gives a message up that holds TSNs. Returns how many bytes of it had none, if it was still
-    /// being cut: then it is the current one, and leaves the queue.
+    /// being cut: then it is the first of its stream, and leaves the queue.
     pub(crate) fn abandon(&mut self, key: u32) -> Option<usize> {
         let message = self.messages.get_mut(key)?;
         let was_queued = message.is_queued();
@@ -274,11 +456,15 @@ impl SendQueue {
         if !was_queued {
             return None;
         }
-        let rest = message.payload.len() - message.cut as usize;
+        let whole = message.payload.len();
+        let rest = whole - message.cut as usize;
         let stream = message.stream;
         self.streams.get_mut(stream).buffered -= rest;
         self.unsent_bytes -= rest;
-        self.current_ended();
+        self.unlink_head(stream);
+        self.sending = None;
+        self.update_turn(stream);
+        self.ended(whole);
         Some(rest)
     }
 
@@ -289,7 +475,7 @@ impl SendQueue {
         if self.next_expiry.is_none_or(|at| now < at) {
             return;
         }
-        let active: Vec<StreamId> = self.scheduler.active().collect();
+        let active = self.active.clone();
         let mut next = None;
         for stream in active {
             while let Some(message) = self.head(stream) {
@@ -312,20 +498,13 @@ impl SendQueue {
         self.messages.get(self.streams.get(stream)?.head)
     }
 
-    /// Removes the current message, nothing of which was sent.
-    pub(crate) fn remove_current(&mut self) -> Option<Message> {
-        self.remove_head(self.scheduler.current()?)
-    }
-
     /// Removes a stream's first message, nothing of which was sent.
-    fn remove_head(&mut self, stream: StreamId) -> Option<Message> {
+    pub(crate) fn remove_head(&mut self, stream: StreamId) -> Option<Message> {
         let key = self.streams.get(stream)?.head;
-        let more = self.unlink_head(stream);
-        if self.scheduler.current() == Some(stream) {
-            self.scheduler.message_ended(more);
-        } else if !more {
-            self.scheduler.deactivate(stream);
-        }
+        self.unlink_head(stream);
+        // What is behind it may begin.
+        self.streams.get_mut(stream).held_back = false;
+        self.update_turn(stream);
         let message = self.messages.remove(key)?;
         let len = message.payload.len();
         self.streams.get_mut(stream).buffered -= len;
@@ -341,7 +520,8 @@ impl SendQueue {
         first: u16,
         mut gone: impl FnMut(StreamId, Bytes),
     ) {
-        let beyond: Vec<StreamId> = self.scheduler.active().filter(|s| s.0 >= first).collect();
+        let beyond = self.active.iter().copied().filter(|s| s.0 >= first);
+        let beyond: Vec<StreamId> = beyond.collect();
         for stream in beyond {
             while self.head(stream).is_some_and(|message| message.cut == 0) {
                 match self.remove_head(stream) {
@@ -397,8 +577,19 @@ impl SendQueue {
             };
             gone(message.stream, unsent, message.payload);
         }
-        self.streams = Streams::default();
-        self.scheduler.clear();
+        for stream in std::mem::take(&mut self.active) {
+            self.turns.update(stream, None);
+        }
+        // The application's priorities are those of its streams, whatever becomes of messages.
+        let priorities = self.streams.entries().map(|(id, s)| (id, s.priority));
+        let priorities: Vec<_> = priorities.filter(|p| p.1 != DEFAULT_PRIORITY).collect();
+        self.streams = Pages::default();
+        for (stream, priority) in priorities {
+            self.streams.get_mut(stream).priority = priority;
+        }
+        self.sending = None;
+        self.begun_bytes = 0;
+        self.held_back.clear();
         self.unsent_bytes = 0;
         self.held_bytes = 0;
         self.next_expiry = None;
@@ -406,29 +597,8 @@ impl SendQueue {
     }
 }
 
-/// Stream state by id, in pages that appear when a stream of theirs is first used: the id is known
-/// to be ours, so its size is our own doing.
-#[derive(Debug, Default)]
-struct Streams {
-    pages: Vec<Option<Box<[Stream; PAGE]>>>,
-}
-
-const PAGE: usize = 64;
-
-impl Streams {
-    fn get(&self, stream: StreamId) -> Option<&Stream> {
-        let id = usize::from(stream.0);
-        self.pages.get(id / PAGE)?.as_ref()?.get(id % PAGE)
-    }
-
-    fn get_mut(&mut self, stream: StreamId) -> &mut Stream {
-        let id = usize::from(stream.0);
-        if self.pages.len() <= id / PAGE {
-            self.pages.resize_with(id / PAGE + 1, || None);
-        }
-        &mut self.pages[id / PAGE].get_or_insert_with(|| Box::new([IDLE; PAGE]))[id % PAGE]
-    }
-}
+/// Messages up to this size, in bytes, have a share of the peer's window of their own.
+const SMALL: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -441,7 +611,8 @@ mod tests {
     fn cut_all(queue: &mut SendQueue) -> Vec<(u16, u32, usize)> {
         let mut tsn = Tsn(0);
         let mut cuts = Vec::new();
-        while let Some((key, message)) = queue.current() {
+        while let Some(key) = queue.current() {
+            let message = queue.get(key).unwrap();
             let len = (message.payload.len() - message.cut as usize).min(10);
             let stream = message.stream.0;
             queue.cut(key, len, tsn);
@@ -455,7 +626,7 @@ mod tests {
     /// RFC 9260 §6.9: a message's fragments follow each other; §6.6 allows any order of streams.
     #[test]
     fn streams_take_turns_at_message_boundaries() {
-        let mut queue = SendQueue::new();
+        let mut queue = SendQueue::new(Scheduler::RoundRobin);
         push(&mut queue, 1, 25, Limit::None);
         push(&mut queue, 1, 5, Limit::None);
         push(&mut queue, 700, 5, Limit::None);
@@ -471,10 +642,120 @@ mod tests {
         assert_eq!((queue.held_bytes(), queue.held_messages()), (10, 2));
     }
 
+    fn interleaved(window: usize) -> SendQueue {
+        let mut queue = SendQueue::new(Scheduler::RoundRobin);
+        queue.set_interleaving(true);
+        queue.raise_window(window);
+        queue
+    }
+
+    /// RFC 8260 §2: with I-DATA a turn is a fragment, and messages of one stream stay in order.
+    #[test]
+    fn streams_take_turns_at_fragment_boundaries() {
+        let mut queue = interleaved(1000);
+        push(&mut queue, 1, 25, Limit::None);
+        push(&mut queue, 1, 5, Limit::None);
+        push(&mut queue, 700, 15, Limit::None);
+        assert_eq!(
+            cut_all(&mut queue),
+            [
+                (1, 0, 10),
+                (700, 0, 10),
+                (1, 0, 10),
+                (700, 0, 5),
+                (1, 0, 5),
+                (1, 1, 5)
+            ]
+        );
+    }
+
+    /// Messages begun take no more than half of the peer's window, three quarters of that if they are
+    /// large: those that wait are begun as others end, and one larger than that goes alone.
+    #[test]
+    fn what_is_begun_is_bounded() {
+        let mut queue = interleaved(400_000);
+        for stream in 0..5 {
+            push(&mut queue, stream, 60_000, Limit::None);
+        }
+        push(&mut queue, 5, 1_000_000, Limit::None);
+        push(&mut queue, 6, 40_000, Limit::None);
+        let (mut tsn, mut most, mut ended) = (Tsn(0), 0, Vec::new());
+        while let Some(key) = queue.current() {
+            let message = queue.get(key).unwrap();
+            let stream = message.stream;
+            queue.cut(key, 1000, tsn);
+            tsn = tsn.next();
+            if !queue.get(key).unwrap().is_queued() {
+                ended.push(stream.0);
+                if ended.len() == 1 {
+                    // One that fits a packet or a few goes in between.
+                    push(&mut queue, 7, 16_000, Limit::None);
+                }
+            }
+            if stream.0 != 5 {
+                most = most.max(queue.begun_bytes);
+            }
+        }
+        assert_eq!(most, 60_000 * 2 + 16_000);
+        assert_eq!(ended.len(), 8);
+        let place = |stream| ended.iter().position(|&s| s == stream).unwrap();
+        assert!(place(7) < place(2), "{ended:?}");
+        assert_eq!((queue.unsent_bytes(), queue.begun_bytes), (0, 0));
+        assert!(queue.active.is_empty() && queue.held_back.is_empty());
+    }
+
+    /// A message that waits for room to begin is given up like any other.
+    #[test]
+    fn held_back_and_expired() {
+        let mut queue = interleaved(100_000);
+        push(&mut queue, 1, 30_000, Limit::None);
+        push(&mut queue, 2, 30_000, Limit::Expires(Moment(5)));
+        push(&mut queue, 2, 20, Limit::None);
+        for tsn in 0..2 {
+            let key = queue.current().unwrap();
+            assert_eq!(queue.get(key).unwrap().stream, StreamId(1));
+            queue.cut(key, 10, Tsn(tsn));
+        }
+        queue.expire(Moment(5), |_, _| {});
+        assert_eq!(cut_all(&mut queue)[..2], [(1, 0, 10), (2, 0, 10)]);
+        assert_eq!(queue.begun_bytes, 0);
+    }
+
+    /// Another scheduler takes over in the middle; a priority applies to the next fragment.
+    #[test]
+    fn the_order_changes_while_messages_are_begun() {
+        let mut queue = interleaved(100_000);
+        for stream in 1..4 {
+            push(&mut queue, stream, 100, Limit::None);
+        }
+        let mut tsn = Tsn(0);
+        let mut cut = |queue: &mut SendQueue| {
+            let key = queue.current().unwrap();
+            queue.cut(key, 10, tsn);
+            tsn = tsn.next();
+            queue.get(key).unwrap().stream.0
+        };
+        assert_eq!([(); 4].map(|()| cut(&mut queue)), [1, 2, 3, 1]);
+        queue.set_scheduler(Scheduler::StrictPriority);
+        queue.set_priority(StreamId(3), 300);
+        assert_eq!([(); 3].map(|()| cut(&mut queue)), [3, 3, 3]);
+        queue.set_priority(StreamId(2), 301);
+        assert_eq!([(); 3].map(|()| cut(&mut queue)), [2, 2, 2]);
+        queue.set_scheduler(Scheduler::FirstCome);
+        assert_eq!(
+            [(); 9].map(|()| cut(&mut queue)),
+            [1, 1, 1, 1, 1, 1, 1, 1, 2]
+        );
+        assert_eq!(
+            (queue.priority(StreamId(2)), queue.priority(StreamId(9))),
+            (301, 256)
+        );
+    }
+
     /// Expired messages take no sequence numbers, wherever they stood.
     #[test]
     fn expired_messages_leave_no_gap() {
-        let mut queue = SendQueue::new();
+        let mut queue = SendQueue::new(Scheduler::RoundRobin);
         push(&mut queue, 1, 5, Limit::None);
         push(&mut queue, 2, 5, Limit::Expires(Moment(10)));
         push(&mut queue, 2, 6, Limit::Expires(Moment(5)));
@@ -491,7 +772,7 @@ mod tests {
     /// A stream to be reset is reported once its last message is cut, and starts again at zero.
     #[test]
     fn drained_streams_are_reset() {
-        let mut queue = SendQueue::new();
+        let mut queue = SendQueue::new(Scheduler::RoundRobin);
         push(&mut queue, 3, 15, Limit::None);
         queue.drain_then_reset(StreamId(3));
         queue.drain_then_reset(StreamId(4));
@@ -507,10 +788,10 @@ mod tests {
     /// A message given up half sent leaves the queue to the next one.
     #[test]
     fn abandoned_in_the_middle() {
-        let mut queue = SendQueue::new();
+        let mut queue = SendQueue::new(Scheduler::RoundRobin);
         push(&mut queue, 1, 25, Limit::Retransmits(0));
         push(&mut queue, 1, 5, Limit::None);
-        let (key, _) = queue.current().unwrap();
+        let key = queue.current().unwrap();
         queue.cut(key, 10, Tsn(0));
         assert_eq!(queue.abandon(key), Some(15));
         queue.add_tsn(key);

@@ -57,6 +57,7 @@ impl Sender {
         let in_recovery = self.recovery.in_recovery();
         self.heard = true;
         self.advertised = sack.a_rwnd as usize;
+        self.queue.raise_window(self.advertised);
         let mut newly = Newly::default();
         for _ in 0..advance {
             self.acknowledge_front(moment, &mut newly);
