@@ -1,9 +1,10 @@
 //! Names of remote candidates (RFC 6762, draft-ietf-mmusic-mdns-ice-candidates): a browser that
 //! hides its addresses signals `….local`, which its own responder answers by multicast.
 //!
-//! A query leaves through every interface from a port of its own, which asks for an answer there
+//! A query leaves through every interface from a port of its own, which has an answer sent there
 //! (one-shot, RFC 6762 §5.1 and §6.7). Chromium answers to the group all the same, so that is
-//! listened to as well. Nothing in an answer is trusted: it gives an address to check, no more.
+//! listened to as well; it does not answer a query of two questions, or one with the bit that asks
+//! for a unicast answer (§5.4). Nothing in an answer is trusted: it gives an address to check, no more.
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -103,23 +104,25 @@ struct Link {
 /// One name, asked for on all links.
 struct Query {
     name: Name<'static>,
-    packet: Vec<u8>,
+    /// One for each address family.
+    packets: Vec<Vec<u8>>,
     links: Vec<Link>,
 }
 
 impl Query {
     fn new(name: &str, links: Vec<Link>) -> Option<Self> {
         let name = Name::new(name).ok()?.into_owned();
-        // RFC 6762 §6.7: a query from another port than 5353 has an answer sent to it alone. The id
-        // is no secret worth having: whoever can answer is on the link.
-        let mut packet = Packet::new_query(0);
-        for kind in [TYPE::A, TYPE::AAAA] {
+        // The id is no secret worth having: whoever can answer is on the link.
+        let ask = |kind| {
             let (kind, class) = (QTYPE::TYPE(kind), CLASS::IN.into());
-            let question = Question::new(name.clone(), kind, class, true);
+            let mut packet = Packet::new_query(0);
+            let question = Question::new(name.clone(), kind, class, false);
             packet.questions.push(question);
-        }
+            packet.build_bytes_vec().ok()
+        };
+        let packets = [TYPE::A, TYPE::AAAA].into_iter().filter_map(ask).collect();
         Some(Self {
-            packet: packet.build_bytes_vec().ok()?,
+            packets,
             name,
             links,
         })
@@ -139,8 +142,10 @@ impl Query {
 
     async fn ask(&self) {
         for link in self.links.iter().filter(|link| link.asks) {
-            // An interface without multicast, or that is down: there are others.
-            let _ = link.socket.send_to(&self.packet, link.group).await;
+            for packet in &self.packets {
+                // An interface without multicast, or that is down: there are others.
+                let _ = link.socket.send_to(packet, link.group).await;
+            }
         }
     }
 
@@ -407,10 +412,37 @@ mod tests {
         let both = answer_of(NAME, &["fe80::1", "2001:db8::7"]);
         assert_eq!(ask(NAME, &both), Some("2001:db8::7".parse().unwrap()));
         // Our own question, that the group gives back to us.
-        let question = Query::new(NAME, Vec::new()).unwrap().packet;
-        assert_eq!(ask(NAME, &question), None);
+        for question in Query::new(NAME, Vec::new()).unwrap().packets {
+            assert_eq!(ask(NAME, &question), None);
+        }
         for end in 0..one.len() {
             assert_eq!(ask(NAME, &one[..end]), None, "cut at {end}");
+        }
+    }
+
+    /// What Chromium 156 has answered to either query, on the wire: with an NSEC record before or
+    /// behind the address.
+    #[test]
+    fn chromiums_answers_are_understood() {
+        let name = "65fe1cc4-d667-41c7-a9d4-0e5abd79f9cf.local";
+        let label = "2436356665316363342d643636372d343163372d613964342d306535616264373966396366";
+        let (name_in_full, a) = (
+            format!("{label}056c6f63616c00"),
+            "0001800100000078 0004c0000202",
+        );
+        let nsec = |pointer| format!("002f800100000078 0005{pointer}000140");
+        let header = "000084000000000100000001";
+        for hex in [
+            format!("{header}{name_in_full}{a}{name_in_full}{}", nsec("c046")),
+            format!("{header}{name_in_full}{}{name_in_full}{a}", nsec("c00c")),
+        ] {
+            let hex = hex.replace(' ', "");
+            let bytes = (0..hex.len()).step_by(2);
+            let datagram: Vec<u8> = bytes
+                .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+                .collect();
+            assert_eq!(datagram.len(), 129);
+            assert_eq!(ask(name, &datagram), Some("192.0.2.2".parse().unwrap()));
         }
     }
 
@@ -454,7 +486,9 @@ mod tests {
             let (len, from) = responder.recv_from(&mut buffer).await.unwrap();
             let question = Packet::parse(&buffer[..len]).unwrap();
             assert_eq!(question.questions[0].qname.to_string(), NAME);
-            assert!(question.questions.iter().all(|q| q.unicast_response));
+            // Chromium 156 answers no other.
+            assert_eq!(question.questions.len(), 1);
+            assert!(!question.questions[0].unicast_response);
             let wrong = answer_of(NAME, &["192.0.2.66"]);
             stranger.send_to(&wrong, from).await.unwrap();
             for datagram in [
@@ -481,7 +515,7 @@ mod tests {
         while responder.try_recv_from(&mut [0; 1500]).is_ok() {
             queries += 1;
         }
-        assert_eq!(queries, 3);
+        assert_eq!(queries, 3 * 2, "for either family");
     }
 
     /// A peer whose candidates are names alone: its end of candidates comes before they are
