@@ -348,13 +348,7 @@ fn connects_over_adverse_paths() {
 fn both_agree_on_one_pair_under_loss() {
     for seed in 0..100 {
         let mut net = Net::new(seed, link(ms(40), 0.3));
-        for (a, b) in [
-            ("192.0.2.1:1", "192.0.2.2:1"),
-            ("198.51.100.1:2", "198.51.100.2:2"),
-        ] {
-            net.add_address(A, a);
-            net.add_address(B, b);
-        }
+        net.add_two_networks();
         net.exchange_credentials();
         let time = net.run_while(Duration::from_secs(20), |n| n.both(State::Completed));
         assert!(time.is_some(), "seed {seed}");

@@ -145,13 +145,7 @@ fn silence_disconnects_and_ends_a_lite_agent() {
 fn lite_agent_follows_the_nomination() {
     let mut net = net(5);
     net.agent(A).set_remote_lite(true);
-    for (a, b) in [
-        ("192.0.2.1:1", "192.0.2.2:1"),
-        ("198.51.100.1:2", "198.51.100.2:2"),
-    ] {
-        net.add_address(A, a);
-        net.add_address(B, b);
-    }
+    net.add_two_networks();
     net.exchange_credentials();
     net.run_for(2 * S);
     net.assert_consistent();

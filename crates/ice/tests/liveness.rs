@@ -180,13 +180,7 @@ fn frozen_process_recovers() {
 #[test]
 fn second_network_takes_over() {
     let mut net = Net::new(7, link(ms(40), 0.0));
-    for (a, b) in [
-        ("192.0.2.1:1", "192.0.2.2:1"),
-        ("198.51.100.1:2", "198.51.100.2:2"),
-    ] {
-        net.add_address(A, a);
-        net.add_address(B, b);
-    }
+    net.add_two_networks();
     net.exchange_credentials();
     net.run_for(2 * S);
     let first = net.hosts[A].agent.selected().unwrap();
@@ -209,13 +203,7 @@ fn second_network_takes_over() {
 fn path_broken_in_one_direction_is_left() {
     for deaf in [A, B] {
         let mut net = Net::new(11, link(ms(40), 0.0));
-        for (a, b) in [
-            ("192.0.2.1:1", "192.0.2.2:1"),
-            ("198.51.100.1:2", "198.51.100.2:2"),
-        ] {
-            net.add_address(A, a);
-            net.add_address(B, b);
-        }
+        net.add_two_networks();
         net.exchange_credentials();
         net.run_for(2 * S);
         let from = net.hosts[1 - deaf].addresses[0].1;

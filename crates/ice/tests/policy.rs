@@ -196,13 +196,7 @@ fn local_preference_decides_between_networks() {
                 net.agent(host).set_address_policy(Arc::new(SecondFirst));
             }
         }
-        for (a, b) in [
-            ("192.0.2.1:1", "192.0.2.2:1"),
-            ("198.51.100.1:2", "198.51.100.2:2"),
-        ] {
-            net.add_address(A, a);
-            net.add_address(B, b);
-        }
+        net.add_two_networks();
         net.exchange_credentials();
         net.run_for(Duration::from_secs(2));
         net.assert_consistent();

@@ -202,6 +202,17 @@ impl Net {
             .unwrap();
     }
 
+    /// Two networks, with an address of either host in each.
+    pub fn add_two_networks(&mut self) {
+        for (a, b) in [
+            ("192.0.2.1:1", "192.0.2.2:1"),
+            ("198.51.100.1:2", "198.51.100.2:2"),
+        ] {
+            self.add_address(A, a);
+            self.add_address(B, b);
+        }
+    }
+
     pub fn add_mapped_address(&mut self, host: usize, address: &str, external: ExternalAddress) {
         let host = &mut self.hosts[host];
         let id = LocalId(host.addresses.len() as u16);

@@ -37,8 +37,8 @@ pub(crate) struct IceTransport {
     pub(super) sockets: Vec<Arc<UdpSocket>>,
     pub(super) selected: Option<SelectedPair>,
     options: IceConfig,
-    /// Errors of each socket in a row that say nothing about the network.
-    failures: Vec<u8>,
+    /// The weight of each socket's errors in a row, see [`MAX_FAILURES`].
+    failures: Vec<u16>,
     stun_servers: Vec<StunServer>,
     /// Names of remote candidates being resolved.
     mdns: Resolver,
@@ -259,23 +259,22 @@ impl IceTransport {
         self.failures[index] >= MAX_FAILURES
     }
 
-    pub(super) fn received(&mut self, index: usize) {
+    /// The socket has given something, or has nothing: it is in order.
+    pub(super) fn receive_worked(&mut self, index: usize) {
         self.failures[index] = 0;
     }
 
-    /// A receive has failed. What ICMP or the moment is the reason of changes nothing; another error
-    /// that comes again and again is the socket's end, and the last socket's that of the
-    /// connection. True if the socket is to be asked again.
+    /// A receive has failed. What ICMP or the moment is the reason of changes nothing; an error that
+    /// comes again and again is the socket's end, and the last socket's that of the connection.
+    /// True if the socket is to be asked again.
     pub(super) fn receive_failed(
         &mut self,
         now: Instant,
         index: usize,
         error: io::Error,
     ) -> Result<bool, Reason> {
-        if is_transient(&error) {
-            return Ok(true);
-        }
-        self.failures[index] += 1;
+        let weight = if is_transient(&error) { 1 } else { LASTING };
+        self.failures[index] = self.failures[index].saturating_add(weight);
         if !self.is_deaf(index) {
             return Ok(true);
         }
@@ -375,8 +374,36 @@ fn resolve(StunServer { url, address }: StunServer) -> Lookup {
 /// As many as the agent takes, and a description (`jsep::Limits::candidates`).
 const REMEMBERED: usize = 256;
 
-/// So many errors in a row, each of which a socket in order would have cleared by reporting it.
-const MAX_FAILURES: u8 = 16;
+/// A socket in order clears an error by reporting it. So many in a row mean that it does not; more
+/// than ICMP can bring before the socket is empty once.
+const MAX_FAILURES: u16 = 16_000;
+
+/// What an error weighs that is about the socket itself: sixteen are enough.
+const LASTING: u16 = 1_000;
 
 /// As long as the agent waits for a server itself, see `AgentConfig::stun_timeout`.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Protects a connection from a burst of (forged) ICMP, which passes, and the machine from
+    /// polling for ever what does not.
+    #[tokio::test]
+    async fn only_errors_that_last_make_a_socket_deaf() {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let agent = Agent::new(peerloom_ice::AgentConfig::default(), [1; 32]);
+        let sockets = vec![Arc::new(socket)];
+        let mut ice = IceTransport::new(agent, sockets, Vec::new(), IceConfig::default());
+        let now = tokio::time::Instant::now().into_std();
+        let mut fail = |kind: io::ErrorKind, times: usize| {
+            ice.receive_worked(0);
+            (0..times).all(|_| matches!(ice.receive_failed(now, 0, kind.into()), Ok(true)))
+        };
+        assert!(fail(io::ErrorKind::ConnectionRefused, 10_000));
+        assert!(fail(io::ErrorKind::NotConnected, 15));
+        assert!(!fail(io::ErrorKind::NotConnected, 16));
+        assert!(!fail(io::ErrorKind::NetworkDown, 20_000));
+    }
+}

@@ -68,10 +68,13 @@ impl Driver {
             match socket.poll_receive(cx, &mut slices, meta) {
                 Poll::Ready(Ok(filled)) => filled,
                 Poll::Ready(Err(error)) => return self.ice.receive_failed(now, index, error),
-                Poll::Pending => return Ok(false),
+                Poll::Pending => {
+                    self.ice.receive_worked(index);
+                    return Ok(false);
+                }
             }
         };
-        self.ice.received(index);
+        self.ice.receive_worked(index);
         count(&self.shared.counters.receive_calls);
         for (slot, meta) in bytes.chunks_exact_mut(SLOT_BYTES).zip(&meta[..filled]) {
             let run = &mut slot[..meta.len];
