@@ -1,11 +1,11 @@
 //! A connection's counters as JSON: those that explain a figure.
 
-use peerloom::Stats;
+use peerloom::stats::Internals;
 use serde_json::{Value, json};
 
 /// What the sending or receiving of `stats` took, from the connection's beginning.
 #[must_use]
-pub fn json(stats: &Stats) -> Value {
+pub fn json(stats: &Internals) -> Value {
     let transport = &stats.transport;
     let sctp = &stats.sctp;
     let mut counters = json!({
@@ -44,7 +44,7 @@ pub fn json(stats: &Stats) -> Value {
 
 /// The session lock's hold and wait times, in microseconds, by purpose.
 #[cfg(feature = "lock-stats")]
-fn lock_times(stats: &Stats, counters: &mut Value) {
+fn lock_times(stats: &Internals, counters: &mut Value) {
     let micros = |time: std::time::Duration| round(time.as_secs_f64() * 1e6);
     let purposes: serde_json::Map<String, Value> = stats
         .lock
@@ -72,7 +72,7 @@ fn lock_times(stats: &Stats, counters: &mut Value) {
 }
 
 #[cfg(not(feature = "lock-stats"))]
-fn lock_times(_: &Stats, _: &mut Value) {}
+fn lock_times(_: &Internals, _: &mut Value) {}
 
 /// To three decimals: more says nothing.
 #[must_use]
@@ -84,7 +84,7 @@ fn per(count: u64, of: u64) -> f64 {
     round(count as f64 / of.max(1) as f64)
 }
 
-fn per_mb(stats: &Stats, count: u64) -> f64 {
+fn per_mb(stats: &Internals, count: u64) -> f64 {
     let bytes = stats
         .transport
         .bytes_sent

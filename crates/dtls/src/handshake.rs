@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::alert::{Alert, AlertDescription};
 use crate::certificate::KeyKind;
+use crate::cipher_suite::CipherSuite;
 use crate::config::Config;
 use crate::der;
 use crate::engine::webrtc::WebrtcEngine;
@@ -64,6 +65,8 @@ pub struct Connected {
     pub opener: Opener,
     /// The SRTP keys, if a profile was negotiated.
     pub srtp: Option<SrtpKeying>,
+    /// The cipher suite.
+    pub cipher_suite: CipherSuite,
     /// The peer's certificate in DER form.
     pub remote_certificate: Vec<u8>,
     /// Encrypted records that overtook the peer's Finished, in the order of arrival: open them first.
@@ -357,6 +360,11 @@ impl Handshake {
             srtp: secrets
                 .srtp_profile
                 .map(|profile| keys.srtp(profile, self.role)),
+            cipher_suite: match self.role {
+                Role::Client => CipherSuite::of_server(&secrets.remote_certificate),
+                // Our own certificate is never RSA.
+                Role::Server => CipherSuite::EcdheEcdsaAes128GcmSha256,
+            },
             remote_certificate: secrets.remote_certificate,
             early: self.early.take(),
             keys,

@@ -47,6 +47,7 @@
 
 mod alert;
 mod certificate;
+mod cipher_suite;
 mod config;
 mod der;
 mod early;
@@ -71,6 +72,7 @@ mod transcript;
 
 pub use alert::AlertDescription;
 pub use certificate::{Certificate, CertificateError, KeyKind};
+pub use cipher_suite::CipherSuite;
 pub use config::Config;
 pub use early::EarlyFlight;
 pub use error::{ConfigError, HandshakeError, Waiting};

@@ -2,7 +2,7 @@
 
 use crate::address::{canonical, is_dialable};
 use crate::candidate::Candidate;
-use crate::checklist::{Pair, PairId};
+use crate::checklist::{Pair, PairId, Traffic};
 use crate::config::AgentConfig;
 use crate::credentials::Credentials;
 use crate::error::{CandidateError, CredentialsError, Ignored, LocalAddressError};
@@ -11,7 +11,7 @@ use crate::gathering::{Gathering, StunServer};
 use crate::generation::Generation;
 use crate::local::{ExternalAddress, Locals};
 use crate::policy::{AddressPolicy, Policy};
-use crate::stats::{IgnoredCounts, PairStats, Stats};
+use crate::stats::{Carried, IgnoredCounts, PairStats, Stats};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
@@ -49,6 +49,9 @@ pub struct Agent {
     pub(crate) paired: u64,
     pub(crate) selected_changes: u64,
     ignored: IgnoredCounts,
+    /// Over all pairs there ever were.
+    sent: Traffic,
+    received: Traffic,
 }
 
 /// The generation before a restart.
@@ -88,6 +91,8 @@ impl Agent {
             paired: 0,
             selected_changes: 0,
             ignored: IgnoredCounts::default(),
+            sent: Traffic::default(),
+            received: Traffic::default(),
         }
     }
 
@@ -283,6 +288,7 @@ impl Agent {
         packets: u64,
         bytes: u64,
     ) {
+        self.received.add(now, packets, bytes);
         let Some((pair, selected)) = self.pair_of(local, canonical(source)) else {
             return;
         };
@@ -303,6 +309,7 @@ impl Agent {
         packets: u64,
         bytes: u64,
     ) {
+        self.sent.add(now, packets, bytes);
         if let Some((pair, _)) = self.pair_of(local, canonical(destination)) {
             pair.counters.sent.add(now, packets, bytes);
         }
@@ -430,6 +437,12 @@ impl Agent {
                 .collect(),
             selected_changes: self.selected_changes,
             ignored: self.ignored,
+            carried: Carried {
+                packets_sent: self.sent.packets,
+                bytes_sent: self.sent.bytes,
+                packets_received: self.received.packets,
+                bytes_received: self.received.bytes,
+            },
         }
     }
 

@@ -98,5 +98,5 @@ pub use event::{Event, LocalId, Role, SelectedPair, State, Transmit};
 pub use limits::Limits;
 pub use local::ExternalAddress;
 pub use policy::{AddressPolicy, TransportPolicy};
-pub use stats::{CandidateId, CandidateStats, IgnoredCounts, PairState, PairStats, Stats};
+pub use stats::{CandidateId, CandidateStats, Carried, IgnoredCounts, PairState, PairStats, Stats};
 pub use stun::{is_stun, local_ufrag};

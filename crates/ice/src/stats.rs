@@ -29,6 +29,22 @@ pub struct Stats {
     pub selected_changes: u64,
     /// Datagrams without effect, by reason.
     pub ignored: IgnoredCounts,
+    /// What all pairs there ever were have carried.
+    pub carried: Carried,
+}
+
+/// Datagrams that are no checks, as told by [`Agent::note_sent`](crate::Agent::note_sent) and
+/// [`Agent::note_received`](crate::Agent::note_received).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Datagrams sent.
+    pub packets_sent: u64,
+    /// UDP payload bytes in them.
+    pub bytes_sent: u64,
+    /// Datagrams received.
+    pub packets_received: u64,
+    /// UDP payload bytes in them.
+    pub bytes_received: u64,
 }
 
 /// Names a candidate among the local, or among the remote ones; never used again.

@@ -1,7 +1,7 @@
 //! A data channel as connection and application share it.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use peerloom_datachannel::ChannelKey;
 use tokio::sync::Notify;
@@ -16,6 +16,8 @@ use crate::transport::shared::Shared;
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) key: ChannelKey,
+    /// Counts the channels of the connection.
+    pub(crate) number: u64,
     shared: Weak<Shared>,
     pub(crate) label: String,
     pub(crate) options: DataChannelOptions,
@@ -44,18 +46,18 @@ impl Channel {
         id: Option<u16>,
         label: String,
         options: DataChannelOptions,
-        send_buffer_limit: usize,
-        shared: Weak<Shared>,
+        shared: &Arc<Shared>,
     ) -> Self {
         Channel {
             key,
-            shared,
+            number: shared.channels.fetch_add(1, Ordering::Relaxed),
+            shared: Arc::downgrade(shared),
             label,
             options,
             id: AtomicU32::new(id.map_or(u32::MAX, u32::from)),
             state: AtomicU8::new(DataChannelState::Connecting as u8),
             inbox: Inbox::default(),
-            budget: SendBudget::new(send_buffer_limit),
+            budget: SendBudget::new(shared.channel_send_buffer_limit()),
             queued_bytes: AtomicUsize::new(0),
             queued_messages: AtomicUsize::new(0),
             low_threshold: AtomicUsize::new(0),
@@ -139,10 +141,19 @@ impl Channel {
     /// States only move forward.
     fn advance(&self, state: DataChannelState) -> bool {
         let before = self.state.fetch_max(state as u8, Ordering::AcqRel);
-        if before < state as u8 {
-            self.changed.notify_waiters();
+        if before >= state as u8 {
+            return false;
         }
-        before < state as u8
+        if let Some(shared) = self.shared.upgrade() {
+            // W3C webrtc-stats §8.11: closed are those that were open.
+            if state == DataChannelState::Open {
+                shared.channels_opened.fetch_add(1, Ordering::Relaxed);
+            } else if before == DataChannelState::Open as u8 {
+                shared.channels_closed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.changed.notify_waiters();
+        true
     }
 
     /// Why it closed.

@@ -122,7 +122,10 @@ impl PeerConnectionBuilder {
         }
     }
 
-    /// The certificate of this end. Default: a new ECDSA P-256 one, valid for 30 days.
+    /// The certificate of this end. One that is kept lets the other end know us again by its
+    /// fingerprint; one for each connection tells nobody that two connections are ours.
+    ///
+    /// Default: a new ECDSA P-256 one, valid for 30 days, as browsers make.
     pub fn certificate(mut self, certificate: Certificate) -> Self {
         self.config.certificate = Some(certificate);
         self
@@ -136,14 +139,19 @@ impl PeerConnectionBuilder {
     }
 
     /// Adds a STUN server, `stun:host[:port]` (RFC 7064; port 3478 if left out), for
-    /// server-reflexive candidates. One that does not answer holds nothing up. Default: none.
+    /// server-reflexive candidates. One that does not answer holds nothing up.
+    ///
+    /// Default: none, since whoever is asked learns our address.
     pub fn stun_server(mut self, uri: impl Into<String>) -> Self {
         self.config.stun_servers.push(uri.into());
         self
     }
 
-    /// Uses loopback addresses alone, for two ends on one machine. Default: false, every interface
-    /// but loopback; loopback if there is no other.
+    /// Uses loopback addresses alone, for two ends on one machine. It takes the place of an earlier
+    /// [`bind`](Self::bind), and `false` undoes both.
+    ///
+    /// Default: false: every interface but loopback, which means nothing to another machine;
+    /// loopback if there is no other.
     pub fn loopback(mut self, only: bool) -> Self {
         self.config.bind = if only {
             Bind::Loopback
@@ -153,65 +161,93 @@ impl PeerConnectionBuilder {
         self
     }
 
-    /// Binds to these addresses and no others; port 0 lets the system choose one.
+    /// Binds to these addresses and no others; port 0 lets the system choose one. An address that
+    /// cannot be had is an error, as it was asked for by name.
+    ///
+    /// Default: those of the interfaces, see [`loopback`](Self::loopback).
     pub fn bind(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.config.bind = Bind::Addresses(addresses.into_iter().collect());
         self
     }
 
-    /// [`bind`](Self::bind) with ports chosen by the system.
+    /// [`bind`](Self::bind) with ports chosen by the system. Default: as there.
     pub fn bind_ips(self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.bind(addresses.into_iter().map(|ip| SocketAddr::new(ip, 0)))
     }
 
-    /// The DTLS role that our answers ask for when the offer leaves the choice. Default: active.
+    /// The DTLS role that our answers ask for when the offer leaves the choice.
+    ///
+    /// Default: [`AnswerSetup::Active`], which saves a round trip (RFC 8842 §5.3).
     pub fn answer_setup(mut self, setup: AnswerSetup) -> Self {
         self.config.answer_setup = setup;
         self
     }
 
     /// Whether DTLS-SRTP keys are negotiated in the handshake (RFC 5764), which media need and
-    /// DTLS 1.2 cannot add later. Off is for peers that fail on the extension. Default: true.
+    /// DTLS 1.2 cannot add later. Off is for peers that fail on the extension.
+    ///
+    /// Default: true, so that media can be added to the connection later.
     pub fn offer_srtp(mut self, offer: bool) -> Self {
         self.config.offer_srtp = offer;
         self
     }
 
-    /// Whether SCTP packets may go without a CRC32c between two ends that both say so (RFC 9653):
-    /// DTLS authenticates them already. Default: true.
+    /// Whether SCTP packets may go without a CRC32c between two ends that both say so (RFC 9653).
+    ///
+    /// Default: true: DTLS authenticates them already.
     pub fn zero_checksum(mut self, allow: bool) -> Self {
         self.config.zero_checksum = allow;
         self
     }
 
     /// Bytes of received messages, overhead included, that may wait for the application in all
-    /// channels together. Default: 4 MiB. At least 128 KiB.
+    /// channels together; the other end stops when they are used. At least 128 KiB. It also bounds
+    /// what can be in flight: window / RTT is the most that can arrive in a second. To change it
+    /// later: [`PeerConnection::set_receive_window`].
+    ///
+    /// Default: 4 MiB, which carries 670 Mbit/s over 50 ms and is what one stalled application costs.
     pub fn receive_window(mut self, bytes: usize) -> Self {
         self.config.receive_window = bytes;
         self
     }
 
-    /// Bytes that may wait to be sent in all channels together; `send` waits when they are used.
-    /// Default: 4 MiB. A larger message is taken when nothing else waits.
+    /// Bytes that may wait to be sent in all channels together, 128 bytes for each message included;
+    /// `send` waits when they are used. A larger message is taken when nothing else waits. At least
+    /// 1. To change it later: [`PeerConnection::set_send_buffer_limit`].
+    ///
+    /// Default: 4 MiB: enough that a sender which is woken late leaves no gap, little enough that a
+    /// new message is not seconds behind on a slow link.
     pub fn send_buffer_limit(mut self, bytes: usize) -> Self {
         self.config.send_buffer_limit = bytes;
         self
     }
 
-    /// Bytes that may wait to be sent in one channel. Default: 4 MiB.
+    /// Bytes that may wait to be sent in one channel, counted as in
+    /// [`send_buffer_limit`](Self::send_buffer_limit). At least 1. Less than that one keeps room for
+    /// other channels. To change it later: [`DataChannel::set_send_buffer_limit`] and
+    /// [`PeerConnection::set_channel_send_buffer_limit`].
+    ///
+    /// Default: 4 MiB, no less than the connection's: one channel may use it all.
+    ///
+    /// [`DataChannel::set_send_buffer_limit`]: crate::DataChannel::set_send_buffer_limit
     pub fn channel_send_buffer_limit(mut self, bytes: usize) -> Self {
         self.config.channel_send_buffer_limit = bytes;
         self
     }
 
     /// The largest message that we accept, in bytes, told to the other end by
-    /// `a=max-message-size` (RFC 8841 §6). Default: 256 KiB.
+    /// `a=max-message-size` (RFC 8841 §6). A larger one closes its channel. A message is kept whole
+    /// until it is complete, beyond the receive window if need be. At least 1.
+    ///
+    /// Default: 256 KiB, as Chromium.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.config.max_message_size = bytes;
         self
     }
 
-    /// How many channels may exist at once. Default: 65,535.
+    /// How many channels may exist at once, whoever opens them; those being closed count. At least 1.
+    ///
+    /// Default: 65,535, one for each stream id (RFC 8832 §6). An idle one takes about 1 KiB.
     pub fn max_channels(mut self, channels: usize) -> Self {
         self.config.max_channels = channels;
         self
@@ -219,13 +255,18 @@ impl PeerConnectionBuilder {
 
     /// The size asked for the kernel's send and receive buffer of each socket, in bytes; 0 leaves
     /// the system's default. The system may grant less (`net.core.rmem_max`); both granted sizes
-    /// are in [`SocketStats`](crate::stats::SocketStats). Default: 4 MiB.
+    /// are in [`SocketStats`](crate::stats::SocketStats).
+    ///
+    /// Default: 4 MiB, since a burst that the system's 208 KiB cannot hold is lost.
     pub fn socket_buffers(mut self, bytes: usize) -> Self {
         self.config.socket_buffers = bytes;
         self
     }
 
-    /// How long [`close`](PeerConnection::close) tries to deliver what was accepted. Default: 2 s.
+    /// How long [`close`](PeerConnection::close) tries to deliver what was accepted before it ends the
+    /// connection without.
+    ///
+    /// Default: 2 s: a few retransmissions on any path, and short enough to wait for at exit.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.config.close_timeout = timeout;
         self
@@ -234,14 +275,17 @@ impl PeerConnectionBuilder {
     /// How long a channel of which everything was sent stays
     /// [`Closing`](crate::DataChannelState::Closing) if the other end does not close its half.
     /// It is then closed as [`Unanswered`](crate::ChannelCloseReason::Unanswered); its id stays in
-    /// use until the other end does. RFC 8831 §6.7 sets no time. Default: 30 s, as long as ICE waits
-    /// for an other end that is silent (RFC 7675 §5.1).
+    /// use until the other end does. RFC 8831 §6.7 sets no time.
+    ///
+    /// Default: 30 s, as long as ICE waits for an other end that is silent (RFC 7675 §5.1).
     pub fn channel_close_timeout(mut self, timeout: Duration) -> Self {
         self.config.channel_close_timeout = timeout;
         self
     }
 
-    /// How long the DTLS handshake may take. Default: 30 s.
+    /// How long the DTLS handshake may take, from its first datagram.
+    ///
+    /// Default: 30 s, as long as consent lasts without an answer.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake_timeout = timeout;
         self

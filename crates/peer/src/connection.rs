@@ -13,7 +13,7 @@ use crate::event::{ConnectionState, Event, IceConnectionState, IceGatheringState
 use crate::jsep::SignalingState;
 use crate::offer_answer::OfferAnswer;
 use crate::signaling::{IceCandidate, SdpType, SessionDescription};
-use crate::stats::Stats;
+use crate::stats::{StatsReport, report};
 use crate::transceiver::Transceiver;
 use crate::transport::driver::Command;
 use crate::transport::lock::Purpose;
@@ -94,8 +94,7 @@ impl PeerConnection {
                     options.negotiated,
                     label,
                     options,
-                    shared.channel_send_buffer_limit(),
-                    Arc::downgrade(shared),
+                    shared,
                 ));
                 guarded.channels.insert(key, channel.clone());
                 Ok(channel)
@@ -256,16 +255,17 @@ impl PeerConnection {
         self.closed().await;
     }
 
-    /// A snapshot of all figures.
+    /// A snapshot of all figures (W3C WebRTC `getStats`).
     ///
     /// # Errors
-    /// [`Error::Closed`] after the end. Cancel-safe.
-    pub async fn stats(&self) -> Result<Stats, Error> {
-        let (answer, stats) = oneshot::channel();
+    /// [`Error::Closed`] after the end, [`Error::Busy`] when the driver is far behind. Cancel-safe.
+    pub async fn stats(&self) -> Result<StatsReport, Error> {
+        let (answer, snapshot) = oneshot::channel();
         self.shared().command(Command::Stats(answer))?;
-        stats
+        let (now, internals) = snapshot
             .await
-            .map_err(|_| Error::Closed(self.shared().failure()))
+            .map_err(|_| Error::Closed(self.shared().failure()))?;
+        Ok(report(self.shared(), internals, now))
     }
 
     /// The state of the whole (W3C WebRTC `connectionState`).

@@ -1,7 +1,7 @@
 //! What can go wrong, in two kinds: what ended the connection, and what a call can act on.
 //!
 //! Noise from the network is a third kind that never gets here: it is dropped and counted in
-//! [`Stats`](crate::Stats).
+//! [`Internals`](crate::stats::Internals).
 
 use std::io;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::channel::Channel;
-use crate::data_channel::DataChannel;
+use crate::data_channel::{DataChannel, DataChannelState};
 use crate::jsep::SignalingState;
 use crate::signaling::IceCandidate;
 
@@ -97,8 +97,9 @@ pub(crate) enum Queued {
 }
 
 /// Events that wait for the application. Bounded: candidates by the ICE limits (a restart takes
-/// those before it out), channels by the channel limit (a channel beyond it is refused), states by
-/// replacing an unread one of its kind.
+/// those before it out), states by replacing an unread one of its kind, channels by the channel limit
+/// (a channel beyond it is refused) and, once closed, by the receive window: one that has nothing to
+/// read any more is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct EventQueue {
     inner: Mutex<Inner>,
@@ -110,6 +111,8 @@ pub(crate) struct EventQueue {
 #[derive(Debug, Default)]
 struct Inner {
     events: VecDeque<Queued>,
+    /// The length at which channels that are over are looked for.
+    forget_at: usize,
     /// What a negotiator takes care of, while there is one.
     signals: VecDeque<Event>,
     has_negotiator: bool,
@@ -135,7 +138,13 @@ impl EventQueue {
                 }
                 Queued::Plain(_) | Queued::Channel(_) => {}
             }
-            if inner.events.len() >= MAX_STATES {
+            let queued = inner.events.len();
+            if queued >= inner.forget_at.max(MAX_STATES) {
+                inner.events.retain(|queued| !is_over(queued));
+                // The next pass over the queue is worth it once it has doubled.
+                inner.forget_at = 2 * inner.events.len();
+            }
+            if queued >= MAX_STATES && matches!(event, Queued::Plain(_)) {
                 inner.events.retain(|queued| !replaces(&event, queued));
             }
             inner.events.push_back(event);
@@ -227,6 +236,16 @@ impl EventQueue {
 /// What signalling has to act on.
 fn is_signal(event: &Event) -> bool {
     matches!(event, Event::IceCandidate(_) | Event::NegotiationNeeded)
+}
+
+/// Whether it is a channel that nobody can do anything with: closed, and nothing to read.
+fn is_over(queued: &Queued) -> bool {
+    match queued {
+        Queued::Plain(_) => false,
+        Queued::Channel(channel) => {
+            channel.state() == DataChannelState::Closed && channel.inbox.is_empty()
+        }
+    }
 }
 
 /// Whether `new` makes an unread `old` state event stale.

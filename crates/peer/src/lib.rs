@@ -84,5 +84,5 @@ pub use peerloom_dtls::{
 };
 pub use peerloom_ice::{AddressPolicy, TransportPolicy};
 pub use signaling::{IceCandidate, SdpType, SessionDescription};
-pub use stats::Stats;
+pub use stats::StatsReport;
 pub use transceiver::{Codec, Rejection, Transceiver, TransceiverKind};

@@ -283,7 +283,7 @@ async fn bulk_arrives_whole_and_in_order_with_several_workers() {
             i.to_be_bytes()[..message.len().min(4)]
         );
     }
-    let stats = a.stats().await.unwrap();
+    let stats = a.stats().await.unwrap().internals;
     assert!(stats.transport.batches_sent > 0);
     assert!(
         stats.transport.packets_sent >= 4 * stats.transport.send_calls
@@ -294,7 +294,7 @@ async fn bulk_arrives_whole_and_in_order_with_several_workers() {
         "bulk must leave in batches: {:?}",
         stats.transport
     );
-    assert!(b.stats().await.unwrap().sctp.messages_received >= u64::from(MESSAGES));
+    assert!(b.stats().await.unwrap().internals.sctp.messages_received >= u64::from(MESSAGES));
 }
 
 #[tokio::test]
@@ -357,11 +357,23 @@ async fn checksums_go_only_when_both_ends_allow_it() {
             Some(Message::from("over"))
         );
         assert_eq!(
-            pair.a.stats().await.unwrap().sctp.zero_checksum_sending,
+            pair.a
+                .stats()
+                .await
+                .unwrap()
+                .internals
+                .sctp
+                .zero_checksum_sending,
             sending
         );
         assert_eq!(
-            pair.b.stats().await.unwrap().sctp.zero_checksum_sending,
+            pair.b
+                .stats()
+                .await
+                .unwrap()
+                .internals
+                .sctp
+                .zero_checksum_sending,
             sending
         );
     }

@@ -54,7 +54,7 @@ async fn a_lite_end_connects_to_a_full_one() {
         let sdp = lite.local_description().unwrap().sdp;
         let session = sdp.split("m=").next().unwrap();
         assert!(session.contains("\r\na=ice-lite\r\n"), "{sdp}");
-        let stats = lite.stats().await.unwrap().ice;
+        let stats = lite.stats().await.unwrap().internals.ice;
         assert_eq!(stats.role, Role::Controlled);
         assert!(stats.pairs.iter().all(|p| p.requests_sent == 0));
     }
@@ -69,7 +69,7 @@ async fn the_relay_policy_gives_out_no_candidate() {
     assert!(sdp.contains("a=end-of-candidates"), "{sdp}");
     let b = builder().build().await.unwrap();
     signal(&a, &b).await;
-    let sent = |stats: peerloom::Stats| stats.transport.packets_sent;
+    let sent = |stats: peerloom::StatsReport| stats.internals.transport.packets_sent;
     assert_eq!(sent(a.stats().await.unwrap()), 0);
 }
 
@@ -146,12 +146,21 @@ async fn the_address_policy_decides_about_remotes() {
         .unwrap();
     signal(&a, &b).await;
     patient("refusal", async {
-        while a.stats().await.unwrap().ice.ignored.of(Ignored::NotAllowed) == 0 {
+        while a
+            .stats()
+            .await
+            .unwrap()
+            .internals
+            .ice
+            .ignored
+            .of(Ignored::NotAllowed)
+            == 0
+        {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    assert_eq!(a.stats().await.unwrap().transport.packets_sent, 0);
+    assert_eq!(a.stats().await.unwrap().internals.transport.packets_sent, 0);
 }
 
 struct Panics;
@@ -222,7 +231,7 @@ async fn the_end_of_candidates_goes_both_ways() {
     })
     .await
     .unwrap();
-    let stats = b.stats().await.unwrap().ice;
+    let stats = b.stats().await.unwrap().internals.ice;
     assert_eq!(stats.remote_candidates, []);
     assert_eq!(b.ice_connection_state(), IceConnectionState::Checking);
 }

@@ -11,7 +11,8 @@ async fn the_selected_pair_counts_the_data() {
     let message = vec![7; 100_000];
     at_a.send(message.clone()).await.unwrap();
     assert_eq!(patient("message", at_b.recv()).await, Some(message.into()));
-    let selected = |stats: peerloom::Stats| stats.ice.pairs.into_iter().find(|p| p.selected);
+    let selected =
+        |stats: peerloom::StatsReport| stats.internals.ice.pairs.into_iter().find(|p| p.selected);
     let from = selected(a.stats().await.unwrap()).unwrap();
     let to = selected(b.stats().await.unwrap()).unwrap();
     assert!(from.bytes_sent >= 100_000, "{from:?}");

@@ -261,7 +261,10 @@ async fn the_answer_chooses_the_dtls_role() {
         let b = builder().answer_setup(setup).build().await.unwrap();
         let Pair { a, b, .. } = pair_of(a, b, DataChannelOptions::default()).await;
         assert!(b.local_description().unwrap().sdp.contains(line));
-        let (a, b) = (a.stats().await.unwrap().dtls, b.stats().await.unwrap().dtls);
+        let (a, b) = (
+            a.stats().await.unwrap().internals.dtls,
+            b.stats().await.unwrap().internals.dtls,
+        );
         assert_ne!(a.role, b.role);
         assert!(
             a.srtp_profile.is_some(),
@@ -365,7 +368,7 @@ async fn an_ice_restart_loses_nothing() {
         }
     };
     tokio::join!(restarts, receiving);
-    assert!(a.stats().await.unwrap().ice.selected_changes >= 1);
+    assert!(a.stats().await.unwrap().internals.ice.selected_changes >= 1);
 }
 
 /// Described by an empty text: the connection makes the offer or answer that is due.

@@ -294,7 +294,7 @@ async fn a_message_may_be_given_up_on_a_reliable_channel() {
     for number in 0..13u8 {
         at_a.send(vec![number; 10_000]).await.unwrap();
     }
-    while at_a.buffered_amount() > 0 && a.stats().await.unwrap().sctp.peer_rwnd > 20_000 {
+    while at_a.buffered_amount() > 0 && a.stats().await.unwrap().internals.sctp.peer_rwnd > 20_000 {
         tokio::task::yield_now().await;
     }
     for number in 100..103u8 {
@@ -312,7 +312,7 @@ async fn a_message_may_be_given_up_on_a_reliable_channel() {
     }
     let reliable: Vec<u8> = received.iter().copied().filter(|n| *n < 100).collect();
     assert_eq!(reliable, (0..13).chain(50..53).collect::<Vec<u8>>());
-    let stats = a.stats().await.unwrap();
+    let stats = a.stats().await.unwrap().internals;
     assert!(
         stats.channels[0].counters.messages_abandoned >= 2,
         "{received:?}"

@@ -96,7 +96,8 @@ impl Connections {
             .find(id)?
             .stats()
             .await
-            .map_err(|error| Refusal::Peer(error.into()))?;
+            .map_err(|error| Refusal::Peer(error.into()))?
+            .internals;
         let role = stats
             .dtls
             .role

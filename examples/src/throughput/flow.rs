@@ -35,10 +35,10 @@ pub(crate) fn measure(
         let sent = sending.await?;
         if window.sent == 0 { sent } else { Ok(()) }
     })?;
-    let flow = Flow::new(run, &window, &whole, link::so_rcvbuf(&at_b));
+    let flow = Flow::new(run, &window, &whole, link::so_rcvbuf(&at_b.internals));
     Ok(Report::new(run, Figures::Flow(flow), window.cpu_s)
-        .with("sender", counters::json(&at_a))
-        .with("receiver", counters::json(&at_b)))
+        .with("sender", counters::json(&at_a.internals))
+        .with("receiver", counters::json(&at_b.internals)))
 }
 
 /// Counts what arrives until the channel closes.

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use peerloom::{
     DataChannel, DataChannelOptions, Event, PeerConnection, PeerConnectionBuilder, Reliability,
-    Stats,
 };
 use tokio::time::timeout;
 
@@ -111,7 +110,7 @@ pub(crate) async fn incoming(connection: &PeerConnection) -> Result<DataChannel>
 }
 
 /// The smallest receive buffer of a connection's sockets, as the system counts it.
-pub(crate) fn so_rcvbuf(stats: &Stats) -> usize {
+pub(crate) fn so_rcvbuf(stats: &peerloom::stats::Internals) -> usize {
     stats
         .sockets
         .iter()

@@ -30,7 +30,7 @@ use super::writer::{Bulk, Control};
 use crate::channel::Channel;
 use crate::error::Reason;
 use crate::event::{ConnectionState, IceConnectionState};
-use crate::stats::{Stats, count};
+use crate::stats::{Internals, count};
 
 /// What signalling asks of the transports.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(crate) enum Command {
     /// No more remote candidates.
     EndOfCandidates,
     /// A snapshot.
-    Stats(oneshot::Sender<Stats>),
+    Stats(oneshot::Sender<(Instant, Internals)>),
     /// Deliver what was accepted, then end.
     Close,
 }
@@ -194,9 +194,9 @@ impl Driver {
                 Command::Candidate(candidate) => self.ice.add_remote_candidate(now, candidate),
                 Command::EndOfCandidates => self.ice.end_of_remote_candidates(now),
                 Command::Stats(answer) => {
-                    if let Ok(stats) = self.stats() {
+                    if let Ok(internals) = self.stats() {
                         // Whoever asked may have stopped waiting.
-                        let _ = answer.send(stats);
+                        let _ = answer.send((now, internals));
                     }
                 }
                 Command::Close => {
@@ -394,12 +394,12 @@ impl Driver {
         let _ = self.bulk.try_send(Bulk::CloseNotify);
     }
 
-    fn stats(&self) -> Result<Stats, Reason> {
+    fn stats(&self) -> Result<Internals, Reason> {
         let (sctp, data_channels, channels) = self
             .shared
             .session
             .with(Purpose::Stats, |guarded| guarded.stats())?;
-        Ok(Stats {
+        Ok(Internals {
             connection: *self.shared.states.connection.borrow(),
             transport: self.shared.counters.snapshot(),
             sockets: self

@@ -88,6 +88,7 @@ impl DtlsTransport {
             State::Waiting(_) | State::Handshaking(_) => Usage::default(),
         };
         DtlsStats {
+            handshaking: matches!(self.state, State::Handshaking(_)),
             received,
             drops: drops.cloned().unwrap_or_default(),
             ..self.stats.clone()
@@ -199,11 +200,13 @@ impl Driver {
             sealer,
             mut opener,
             srtp,
+            cipher_suite,
             remote_certificate,
             mut early,
             keys: _,
         } = connected;
         self.dtls.stats.established = true;
+        self.dtls.stats.cipher_suite = Some(cipher_suite);
         self.dtls.stats.srtp_profile = srtp.as_ref().map(|keying| keying.profile);
         let _ = self
             .shared

@@ -52,6 +52,11 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
+    /// Whether no message is here.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.taken).is_empty() && lock(&self.arriving).is_empty()
+    }
+
     /// The next message, if one is here.
     pub(crate) fn try_pop(&self) -> Option<Received> {
         let mut taken = lock(&self.taken);

@@ -64,14 +64,7 @@ impl Guarded {
                         negotiated: None,
                         priority: options.priority,
                     };
-                    let channel = Arc::new(Channel::new(
-                        key,
-                        Some(id),
-                        options.label,
-                        own,
-                        shared.channel_send_buffer_limit(),
-                        Arc::downgrade(shared),
-                    ));
+                    let channel = Arc::new(Channel::new(key, Some(id), options.label, own, shared));
                     self.channels.insert(key, channel.clone());
                     Some(ChannelEvent::Incoming(channel))
                 }

@@ -1,7 +1,7 @@
 //! What the handles, the driver and the writer of one connection share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -79,6 +79,11 @@ pub(crate) struct Shared {
     pub(crate) certificate: Certificate,
     /// Known with the end of the handshake.
     pub(crate) remote_certificate: OnceLock<RemoteCertificate>,
+    /// Channels so far; numbers them.
+    pub(crate) channels: AtomicU64,
+    /// Channels that have been open, and of these those that are open no more.
+    pub(crate) channels_opened: AtomicU64,
+    pub(crate) channels_closed: AtomicU64,
     /// The last handle is gone.
     abandoned: AtomicBool,
     reason: OnceLock<Reason>,
@@ -114,6 +119,9 @@ impl Shared {
             counters: Arc::default(),
             certificate,
             remote_certificate: OnceLock::new(),
+            channels: AtomicU64::new(0),
+            channels_opened: AtomicU64::new(0),
+            channels_closed: AtomicU64::new(0),
             abandoned: AtomicBool::new(false),
             reason: OnceLock::new(),
             done: watch::Sender::new(false),
@@ -346,7 +354,10 @@ impl Guarded {
             .values()
             .filter_map(|channel| {
                 Some(ChannelStats {
+                    number: channel.number,
                     label: channel.label().to_owned(),
+                    protocol: channel.options.protocol.clone(),
+                    state: channel.state(),
                     buffered_amount: channel.queued_bytes(),
                     counters: self.session.channel_stats(channel.key)?,
                 })

@@ -128,7 +128,7 @@ async fn measure(
         }
     };
     let whole = meter.counts();
-    let so_rcvbuf = link::so_rcvbuf(&connection.stats().await?);
+    let so_rcvbuf = link::so_rcvbuf(&connection.stats().await?.internals);
     let flow = Flow::new(run, &window, &whole, so_rcvbuf);
     Ok(Report::new(run, Figures::Flow(flow), window.cpu_s))
 }

@@ -1,18 +1,22 @@
-//! Figures of a connection: what it did, what it dropped and how well the data path batches.
+//! What the W3C has no names for: what a connection did, what it dropped and how well the data path
+//! batches.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[cfg(feature = "lock-stats")]
 use std::time::Duration;
 
-use peerloom_dtls::{Drops as DtlsDrops, Role as DtlsRole, SrtpProfile, Usage as DtlsUsage};
+use peerloom_dtls::{
+    CipherSuite, Drops as DtlsDrops, Role as DtlsRole, SrtpProfile, Usage as DtlsUsage,
+};
 
+use crate::data_channel::DataChannelState;
 use crate::event::ConnectionState;
 
-/// A snapshot from [`PeerConnection::stats`](crate::PeerConnection::stats). Counters never reset.
+/// Every part's own counters.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Stats {
+pub struct Internals {
     /// The state of the connection.
     pub connection: ConnectionState,
     /// Datagrams, system calls and wake-ups.
@@ -117,8 +121,12 @@ pub struct SocketStats {
 pub struct DtlsStats {
     /// Which end we are, once signalling has decided.
     pub role: Option<DtlsRole>,
+    /// Whether the handshake has begun and is not complete.
+    pub handshaking: bool,
     /// Whether the handshake is complete and verified.
     pub established: bool,
+    /// The cipher suite, once established.
+    pub cipher_suite: Option<CipherSuite>,
     /// The SRTP profile that was negotiated for later media.
     pub srtp_profile: Option<SrtpProfile>,
     /// The other end's certificate, DER.
@@ -133,8 +141,14 @@ pub struct DtlsStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelStats {
+    /// Counts the channels of the connection, whoever opened them.
+    pub number: u64,
     /// Its label.
     pub label: String,
+    /// Its subprotocol.
+    pub protocol: String,
+    /// Its state as the application sees it.
+    pub state: DataChannelState,
     /// Bytes waiting to be sent.
     pub buffered_amount: usize,
     /// Its counters in the session.
