@@ -5,6 +5,7 @@
 //! None of it is part of peerloom.
 
 pub mod figures;
+pub mod grid;
 pub mod host;
 pub mod loopback;
 pub mod memory;

@@ -17,9 +17,12 @@ pub struct Config {
     /// Largest SCTP packet in bytes, common header included; 256 to 65,532. A multiple of four
     /// keeps every full packet equally long. 1160 fits a UDP payload of 1200 bytes below DTLS 1.2.
     pub max_packet_size: usize,
-    /// Bytes of received data held for the application before the peer has to stop; this is the
-    /// largest a_rwnd that is advertised.
+    /// Bytes of received data held for the application before the peer has to stop, at most: the
+    /// largest a_rwnd that is ever advertised. The window grows to it from
+    /// [`Self::initial_receive_window`] with what the application takes in a round trip.
     pub receive_window: usize,
+    /// The window at first, if [`Self::receive_window`] is not less.
+    pub initial_receive_window: usize,
     /// Largest message in bytes that [`crate::Association::send`] accepts: what the peer announced.
     pub max_message_size: usize,
     /// Outgoing streams we ask for.
@@ -72,8 +75,13 @@ pub struct Config {
 #[non_exhaustive]
 pub enum CongestionControl {
     /// RFC 9260 §7.2, counting bytes.
-    #[default]
     NewReno,
+    /// CUBIC (RFC 9438) with HyStart++ (RFC 9406): the window grows with time, not with round trips.
+    #[default]
+    Cubic,
+    /// A model of the path's bandwidth and round trip after BBR (draft-ietf-ccwg-bbr), for paths
+    /// that lose packets without being full, and for queues to stay short.
+    Bbr,
 }
 
 impl Default for Config {
@@ -84,7 +92,8 @@ impl Default for Config {
             local_port: 5000,
             remote_port: 5000,
             max_packet_size: 1160,
-            receive_window: 4 << 20,
+            receive_window: 16 << 20,
+            initial_receive_window: 4 << 20,
             max_message_size: 256 << 10,
             outbound_streams: u16::MAX,
             inbound_streams: u16::MAX,
@@ -98,7 +107,7 @@ impl Default for Config {
             max_retransmits: 10,
             never_fail: false,
             cookie_lifetime: Duration::from_secs(60),
-            congestion_control: CongestionControl::NewReno,
+            congestion_control: CongestionControl::default(),
             partial_reliability: true,
             stream_reset: true,
             interleaving: true,
@@ -124,12 +133,18 @@ impl Config {
         }
     }
 
+    /// The receive window at first.
+    pub(crate) fn first_window(&self) -> usize {
+        self.initial_receive_window.min(self.receive_window)
+    }
+
     /// The same with every value inside its range.
     pub(crate) fn normalized(mut self) -> Self {
         self.max_packet_size = self.max_packet_size.clamp(MIN_PACKET_SIZE, MAX_PACKET_SIZE);
         self.receive_window = self
             .receive_window
             .clamp(MIN_RECEIVE_WINDOW, u32::MAX as usize / 2);
+        self.initial_receive_window = self.initial_receive_window.max(MIN_RECEIVE_WINDOW);
         self.max_message_size = self.max_message_size.min(u32::MAX as usize / 2);
         self.outbound_streams = self.outbound_streams.max(1);
         self.inbound_streams = self.inbound_streams.max(1);

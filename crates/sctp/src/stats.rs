@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use crate::config::CongestionControl;
+
 /// A snapshot taken by [`crate::Association::stats`]. Counters never reset, not by a restart either.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
+    /// The congestion controller.
+    pub congestion_control: CongestionControl,
+    /// Bytes a second at which packets leave; zero if they are not paced.
+    pub pacing_rate: u64,
     /// Congestion window in bytes of DATA chunks, headers included.
     pub cwnd: usize,
     /// Slow-start threshold in bytes.
@@ -14,6 +20,9 @@ pub struct Stats {
     pub peer_rwnd: usize,
     /// Our advertised receive window in bytes.
     pub local_rwnd: usize,
+    /// What that is when the application has taken everything. It grows up to
+    /// [`Config::receive_window`](crate::Config::receive_window).
+    pub receive_window: usize,
     /// Bytes received and not yet released, the overhead of messages included.
     pub receive_buffered: usize,
     /// Smoothed round-trip time; zero before the first measurement.

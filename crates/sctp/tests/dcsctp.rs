@@ -488,11 +488,12 @@ fn our_sender_doubles_every_round_trip() {
     println!("us to us:     {us:?}\nus to dcsctp: {theirs:?}");
     for bytes in [&us, &theirs] {
         // Ten packets, then twenty, and so on: after n round trips (2^n − 1) × 10 packets, until
-        // the peer's window of 4 MiB is what limits.
+        // the peer's window of 4 MiB is what limits. Paced over half a round trip, a part of the last
+        // window is still on its way.
         for (round_trip, &bytes) in (1..9).zip(bytes) {
             let ideal = ((1 << round_trip) - 1) * 10 * 1132_usize;
             assert!(
-                bytes + 10_000 >= ideal * 9 / 10,
+                bytes + 10_000 >= ideal * 3 / 4,
                 "{bytes} of {ideal} after {round_trip} RTT"
             );
         }

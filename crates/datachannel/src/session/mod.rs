@@ -74,7 +74,11 @@ impl Session {
     /// `seed` is for the association's tags, cookie key and jitter: 32 bytes of a CSPRNG.
     #[must_use]
     pub fn new(config: SessionConfig, seed: [u8; 32], now: Instant) -> Self {
-        let receive_window = config.association.receive_window;
+        // What the window is at first; it may never be more.
+        let receive_window = config
+            .association
+            .receive_window
+            .min(config.association.initial_receive_window);
         let early = Early::new(&config.limits, receive_window);
         let max_partial_cost = config.limits.partial_bytes.min(receive_window / 2);
         let mut association_limits = config.association_limits;

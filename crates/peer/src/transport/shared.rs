@@ -223,8 +223,8 @@ impl Shared {
     /// two packets while less than half of the window is open, a quarter of the window otherwise
     /// (silly-window avoidance, RFC 9260 §6.2, without a wake-up for each message).
     pub(crate) fn watch_window(&self, guarded: &Guarded) {
-        let window = self.receive_window();
-        let held = guarded.session.association().stats().receive_buffered;
+        let stats = guarded.session.association().stats();
+        let (window, held) = (stats.receive_window, stats.receive_buffered);
         let open = window.saturating_sub(held);
         let wake_at = if open < window / 2 {
             2 * 1160

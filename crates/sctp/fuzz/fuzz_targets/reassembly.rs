@@ -103,7 +103,7 @@ fuzz_target!(|input: (u32, Vec<Op>)| {
                         break;
                     };
                     assert!(!message.payload.is_empty() && message.payload.len() <= MAX_MESSAGE);
-                    half.release(message.cost);
+                    half.release(now, message.cost);
                 }
                 Ok(())
             }
@@ -143,7 +143,7 @@ fuzz_target!(|input: (u32, Vec<Op>)| {
     if half.forward(now, &forward).is_ok() {
         half.reset_streams(&[]);
         while let Some(message) = half.poll_message() {
-            half.release(message.cost);
+            half.release(now, message.cost);
         }
         assert_eq!(half.held(), 0);
     }

@@ -64,7 +64,7 @@ impl Association {
         let a_rwnd = self
             .inbound
             .as_ref()
-            .map_or(self.config.receive_window, |inbound| {
+            .map_or(self.config.first_window(), |inbound| {
                 inbound.a_rwnd() as usize
             });
         Init {

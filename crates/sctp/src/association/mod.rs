@@ -327,9 +327,10 @@ impl Association {
 
     /// The application took messages worth `bytes` of [`crate::ReceivedMessage::cost`]. Then
     /// transmit: a window update may be due (RFC 9260 §6.2, silly-window rule).
-    pub fn release(&mut self, _now: Instant, bytes: usize) {
+    pub fn release(&mut self, now: Instant, bytes: usize) {
+        let rtt = self.sender.rtt.min_rtt().or(self.sender.rtt.srtt());
         if let Some(inbound) = &mut self.inbound {
-            inbound.release(bytes);
+            inbound.release(now, bytes, rtt);
         }
     }
 
@@ -418,7 +419,9 @@ impl Association {
         self.config.receive_window = bytes;
         self.config = std::mem::take(&mut self.config).normalized();
         if let Some(inbound) = &mut self.inbound {
-            inbound.set_window(self.config.receive_window);
+            let max = self.config.receive_window;
+            let window = inbound.window().max(self.config.first_window());
+            inbound.set_window(window.min(max), max);
         }
     }
 
@@ -442,6 +445,8 @@ impl Association {
             drops.skipped += received.skipped;
         }
         Stats {
+            congestion_control: self.config.congestion_control,
+            pacing_rate: sender.pacing_rate().unwrap_or_default(),
             cwnd: sender.cwnd(),
             ssthresh: sender.ssthresh(),
             peer_rwnd: sender.peer_rwnd(),
@@ -449,6 +454,10 @@ impl Association {
                 .inbound
                 .as_ref()
                 .map_or(0, |inbound| inbound.a_rwnd() as usize),
+            receive_window: self
+                .inbound
+                .as_ref()
+                .map_or(self.config.first_window(), Inbound::window),
             receive_buffered: self.inbound.as_ref().map_or(0, Inbound::held),
             srtt: sender.rtt.srtt().unwrap_or_default(),
             rttvar: sender.rtt.rttvar().unwrap_or_default(),
@@ -620,7 +629,8 @@ impl Association {
 
     fn receive_limits(&self) -> ReceiveLimits {
         ReceiveLimits {
-            window: self.config.receive_window,
+            window: self.config.first_window(),
+            max_window: self.config.receive_window,
             max_message_size: self.limits.receive_message,
             interleaving: self.peer.is_some_and(|peer| peer.interleaving),
             incomplete_messages: self.limits.incomplete_messages,

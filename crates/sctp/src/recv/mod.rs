@@ -13,6 +13,7 @@ mod interleaved;
 mod reassembly;
 mod streams;
 mod tracker;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use self::delivery::{Delivery, MESSAGE_OVERHEAD};
 use self::interleaved::Interleaved;
 use self::reassembly::Reassembly;
 use self::tracker::{Arrival, Tracker};
+use self::window::Tuning;
 use crate::event::ReceivedMessage;
 use crate::serial::{StreamId, Tsn};
 use crate::wire::{Cause, Data, DataFlags, ForwardTsn, IData, IForwardTsn, Sack};
@@ -33,6 +35,8 @@ use crate::wire::{Cause, Data, DataFlags, ForwardTsn, IData, IForwardTsn, Sack};
 pub(crate) struct ReceiveLimits {
     /// Bytes held for the application, overhead included, before the peer has to stop.
     pub(crate) window: usize,
+    /// What that may grow to.
+    pub(crate) max_window: usize,
     /// Largest message in bytes. It may exceed the window: what has come of a message in order
     /// counts for at most a quarter of it.
     pub(crate) max_message_size: usize,
@@ -122,6 +126,7 @@ pub(crate) struct ReceiveDrops {
 #[derive(Debug)]
 pub(crate) struct Inbound {
     limits: ReceiveLimits,
+    tuning: Tuning,
     tracker: Tracker,
     ack: AckState,
     fragments: Fragments,
@@ -155,6 +160,7 @@ impl Inbound {
             delivery: Delivery::new(limits.window, limits.max_message_size),
             delivered: 0,
             advertised: limits.window,
+            tuning: Tuning::default(),
             packet: PacketSummary::default(),
             drops: ReceiveDrops::default(),
             limits,
@@ -249,6 +255,7 @@ impl Inbound {
         if payload.is_empty() {
             return Err(Violation::NoUserData(tsn));
         }
+        self.tuning.on_data(payload.len());
         Ok(self.tracker.classify(tsn))
     }
 
@@ -396,17 +403,29 @@ impl Inbound {
         Some(message)
     }
 
-    /// The application took messages of this cost. May make a window update due.
-    pub(crate) fn release(&mut self, cost: usize) {
+    /// The application took messages of this cost. May make a window update due, and the window
+    /// larger: `rtt` is the path's round trip, if known.
+    pub(crate) fn release(&mut self, now: Instant, cost: usize, rtt: Option<Duration>) {
         self.delivered = self.delivered.saturating_sub(cost);
+        if self.limits.window < self.limits.max_window
+            && let Some(wanted) = self.tuning.on_taken(now, cost, rtt)
+            && wanted > self.limits.window
+        {
+            self.resize(wanted.min(self.limits.max_window));
+        }
         self.consider_window_update();
     }
 
-    /// Another window. May make a window update due.
-    pub(crate) fn set_window(&mut self, bytes: usize) {
-        self.limits.window = bytes;
-        self.delivery.set_window(bytes);
+    /// Another window, and the most that it may grow to. May make a window update due.
+    pub(crate) fn set_window(&mut self, bytes: usize, max: usize) {
+        self.limits.max_window = max;
+        self.resize(bytes);
         self.consider_window_update();
+    }
+
+    fn resize(&mut self, window: usize) {
+        self.limits.window = window;
+        self.delivery.set_window(window);
     }
 
     fn consider_window_update(&mut self) {
@@ -428,6 +447,11 @@ impl Inbound {
         let free = self.limits.window.saturating_sub(self.counted());
         let free = self.delivery.payload_in(free);
         u32::try_from(free).unwrap_or(u32::MAX)
+    }
+
+    /// The largest that [`Inbound::a_rwnd`] can be for now.
+    pub(crate) fn window(&self) -> usize {
+        self.limits.window
     }
 
     /// Everything up to here has been received or skipped.

@@ -17,6 +17,7 @@ const WINDOW: usize = 1 << 20;
 fn limits() -> ReceiveLimits {
     ReceiveLimits {
         window: WINDOW,
+        max_window: WINDOW,
         max_message_size: 256 << 10,
         interleaving: false,
         incomplete_messages: 1000,
@@ -152,7 +153,7 @@ mod acknowledging {
                 packet(inbound, now, whole(tsn, b"x"));
             }
             while let Some(message) = inbound.poll_message() {
-                inbound.release(message.cost);
+                inbound.release(base(), message.cost, None);
             }
             sacks(inbound, now).len()
         };
@@ -245,12 +246,12 @@ mod acknowledging {
         while !inbound.ack.is_due(now) {
             let cost = messages.pop().unwrap().cost;
             released += cost;
-            inbound.release(cost);
+            inbound.release(base(), cost, None);
         }
         assert!((2320..6000).contains(&released), "{released}");
         let mut updates = sacks(&mut inbound, now).len();
         for message in messages {
-            inbound.release(message.cost);
+            inbound.release(base(), message.cost, None);
             updates += sacks(&mut inbound, now).len();
         }
         assert!((2..=5).contains(&updates), "{updates}");
@@ -508,7 +509,7 @@ mod reassembling {
                         .flat_map(|fragment| fragment.payload.clone())
                         .collect();
                     prop_assert_eq!(&message.payload[..], &whole[..]);
-                    inbound.release(message.cost);
+                    inbound.release(base(), message.cost, None);
                 }
                 // An unordered one waits for nothing, an ordered one for those of its stream.
                 let due = (0..messages.len()).filter(|&number| {
@@ -528,7 +529,7 @@ mod reassembling {
             chunks in vec((0u32..60, 0u8..16, 0u16..3, 0u16..4, 1usize..3000), 1..300),
             forwards in vec((0u32..80, 0u16..3, 0u16..6), 0..6),
         ) {
-            let limits = ReceiveLimits { window: 20_000, max_message_size: 30_000, ..limits() };
+            let limits = ReceiveLimits { window: 20_000, max_window: 20_000, max_message_size: 30_000, ..limits() };
             let mut inbound = Inbound::new(limits, Tsn(1));
             let payload = vec![7; 3000];
             let every = chunks.len() / (forwards.len() + 1) + 1;
@@ -697,7 +698,7 @@ mod reassembling {
             while let Some(message) = inbound.poll_message() {
                 expected += 1;
                 assert_eq!(message.ppid.0, expected);
-                inbound.release(message.cost);
+                inbound.release(base(), message.cost, None);
             }
         }
         assert_eq!(expected, tsn);
@@ -772,6 +773,7 @@ mod memory {
     fn a_message_larger_than_the_window() {
         let limits = ReceiveLimits {
             window: 64 << 10,
+            max_window: 64 << 10,
             max_message_size: 16 << 20,
             ..limits()
         };
@@ -953,7 +955,7 @@ mod memory {
             })
             .unwrap();
         assert_eq!(&inbound.poll_message().unwrap().payload[..], b"y");
-        inbound.release(message.cost * 2);
+        inbound.release(base(), message.cost * 2, None);
         assert_eq!(inbound.held(), 0);
     }
 }

@@ -27,6 +27,7 @@ impl Sender {
     pub(crate) fn can_send_new(&self) -> bool {
         self.queue.unsent_bytes() > 0
             && !self.outstanding.has_lost()
+            && self.pacer.held_until().is_none()
             && (self.outstanding.flight_payload() == 0
                 || self.peer_rwnd() > super::data_room(self.packet_size)
                     && self.outstanding.flight_bytes() < self.congestion.window())
@@ -36,6 +37,9 @@ impl Sender {
     pub(crate) fn fill(&mut self, now: Instant, batch: &mut PacketBatch) {
         let moment = self.moment(now);
         self.expire_queued(moment);
+        if !self.is_paced_in(moment) {
+            return;
+        }
         let before = batch.open_len();
         let idle = self.outstanding.is_empty();
         let probing = self.recovery.probe.pending;
@@ -43,8 +47,11 @@ impl Sender {
         if stop == Stop::Drained {
             stop = self.fill_new(moment, batch);
         }
+        if stop == Stop::Drained && self.congestion.wants_rate() {
+            self.delivery.on_limited(self.outstanding.flight_bytes());
+        }
         if batch.open_len() > before {
-            self.note_sent(moment, idle);
+            self.note_sent(moment, idle, batch.open_len() - before);
         }
         if probing && batch.open_len() == before && self.newest_waits_for_room(batch) {
             return;
@@ -68,6 +75,13 @@ impl Sender {
             // Segments of equal length travel in one system call (GSO).
             batch.pad_packet_to(batch.open_len() + batch.remaining());
         }
+    }
+
+    /// Whether the pacer lets a packet go, if there is one for it. A probe does not wait.
+    fn is_paced_in(&mut self, now: Moment) -> bool {
+        let wanted = self.outstanding.has_lost() || self.queue.unsent_bytes() > 0;
+        let open = self.outstanding.flight_bytes() < self.congestion.window();
+        !wanted || !open || self.recovery.probe.pending || self.pacer.may_send(now)
     }
 
     /// Chunks to be sent again, with their boundaries of the first time.

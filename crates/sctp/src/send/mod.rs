@@ -5,8 +5,10 @@
 //! wait. `gather`, `sack` and `partial` are what happens to all of them together.
 
 mod congestion;
+mod delivery;
 mod gather;
 mod outstanding;
+mod pacing;
 mod partial;
 mod queue;
 mod recovery;
@@ -28,7 +30,9 @@ use crate::timer::{Timer, earlier};
 use crate::wire::{DATA_HEADER_LEN, HEADER_LEN, I_DATA_HEADER_LEN};
 
 use congestion::{Congestion, Controller};
+use delivery::Delivery;
 use outstanding::{Loss, Moment, Outstanding};
+use pacing::Pacer;
 use partial::Partial;
 use queue::{Limit, SendQueue};
 use recovery::{Recovery, nanos};
@@ -44,6 +48,12 @@ pub(crate) struct Sender {
     outstanding: Outstanding,
     pub(crate) rtt: RttEstimator,
     congestion: Congestion,
+    delivery: Delivery,
+    pacer: Pacer,
+    /// A round trip ends when what was sent after this is acknowledged.
+    round_began: Moment,
+    /// Bytes found lost since the controller was told.
+    lost_bytes: usize,
     recovery: Recovery,
     partial: Partial,
     /// T3-rtx, running while something is outstanding.
@@ -118,7 +128,12 @@ impl Sender {
             congestion: Congestion::new(
                 config.congestion_control,
                 data_room(config.max_packet_size),
+                first_tsn.0,
             ),
+            delivery: Delivery::new(),
+            pacer: Pacer::new(),
+            round_began: Moment(0),
+            lost_bytes: 0,
             recovery: Recovery::new(),
             partial: Partial::new(first_tsn),
             t3: None,
@@ -181,7 +196,13 @@ impl Sender {
     pub(crate) fn restart(&mut self, config: &Config, first_tsn: Tsn) {
         self.discard_all();
         self.outstanding = Outstanding::new(first_tsn, header_len(false));
-        self.congestion = Congestion::new(config.congestion_control, data_room(self.packet_size));
+        self.congestion = Congestion::new(
+            config.congestion_control,
+            data_room(self.packet_size),
+            first_tsn.0,
+        );
+        self.delivery = Delivery::new();
+        self.pacer = Pacer::new();
         self.recovery = Recovery::new();
         self.peak = Peak {
             bytes: 0,
@@ -203,6 +224,7 @@ impl Sender {
         self.outstanding =
             Outstanding::new(self.outstanding.next_tsn(), header_len(self.interleaving));
         self.t3 = None;
+        self.pacer.release();
         self.recovery.probe.cancel();
         self.recovery.reorder_deadline = None;
     }
@@ -273,6 +295,7 @@ impl Sender {
             self.recovery.reorder_deadline,
             self.recovery.probe.deadline,
             self.queue.next_expiry(),
+            self.pacer.held_until(),
         ];
         let earliest = moments.into_iter().flatten().min().map(|m| self.instant(m));
         earlier(self.t3.map(|t| t.deadline), earliest)
@@ -291,6 +314,10 @@ impl Sender {
         }
         if self.t3.is_some_and(|t3| t3.is_due(now)) {
             return self.on_t3(now);
+        }
+        if self.pacer.held_until().is_some_and(|at| at <= moment) {
+            // The gather that follows sends, or is refused anew.
+            self.pacer.release();
         }
         if self.recovery.probe.deadline.is_some_and(|at| at <= moment) {
             self.recovery.probe.deadline = None;
@@ -321,6 +348,7 @@ impl Sender {
         if first && !probing {
             self.congestion.on_timeout(self.moment(now));
         }
+        self.set_pace();
         self.recovery.on_timeout();
         self.outstanding.lose_all();
         self.partial.resend();
@@ -347,6 +375,8 @@ impl Sender {
             return;
         }
         self.congestion.on_path_resumed();
+        self.pacer.restart();
+        self.set_pace();
         self.recovery.on_timeout();
         self.outstanding.lose_all();
         self.partial.resend();
@@ -425,19 +455,40 @@ impl Sender {
         }
     }
 
+    /// The controller's rate, on a path long enough to be paced.
+    fn set_pace(&mut self) {
+        let rate = Pacer::applies(self.rtt.min_rtt()).then(|| {
+            let srtt = self.rtt.srtt().map_or(0, nanos);
+            self.congestion.pacing_rate(srtt)
+        });
+        self.pacer.set_rate(rate);
+    }
+
+    /// Bytes a second at which packets leave; `None` if they are not paced.
+    pub(crate) fn pacing_rate(&self) -> Option<u64> {
+        self.pacer.rate()
+    }
+
     /// Something was sent; before, nothing was outstanding if `idle`. A window that nothing vouches
     /// for any more shrinks with each RTO of silence (§7.2.1).
-    fn note_sent(&mut self, now: Moment, idle: bool) {
+    fn note_sent(&mut self, now: Moment, idle: bool, bytes: usize) {
         let last = std::mem::replace(&mut self.last_sent, now);
         let silence = now.0.saturating_sub(last.0);
         if idle && silence >= nanos(self.rtt.rto()) {
             let rtos = silence / nanos(self.rtt.rto()).max(1);
             self.congestion
                 .on_idle(u32::try_from(rtos).unwrap_or(u32::MAX));
+            self.set_pace();
         }
+        if self.congestion.wants_rate() {
+            let round_trip = self.rtt.srtt().map_or(0, nanos);
+            self.delivery.on_sent(now, idle, round_trip);
+        }
+        self.pacer.on_sent(now, bytes);
         self.update_peak();
     }
 
+    /// How much is in flight at most in a round trip.
     fn update_peak(&mut self) {
         let bytes = self.outstanding.flight_bytes();
         let over = self.outstanding.base().is_newer_than(self.peak.until);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::serial::Tsn;
 
-use super::outstanding::{Entry, Moment};
+use super::outstanding::{ChunkState, Entry, Moment};
 
 /// State of loss detection.
 #[derive(Debug)]
@@ -50,8 +50,9 @@ struct Reordering {
     next_growth: Option<Tsn>,
 }
 
-/// The chunks sent again since the window was last reduced: if the peer reports every one of them
-/// as a duplicate, nothing had been lost.
+/// The chunks sent again since the window was last reduced: if the first transmission of every one of
+/// them turns out to have arrived, because the peer reports a duplicate (as RFC 3708 has it for TCP)
+/// or its acknowledgement is too early for the second one, nothing had been lost.
 #[derive(Debug, Default)]
 struct Retransmitted {
     tsns: Vec<Tsn>,
@@ -91,20 +92,28 @@ impl Recovery {
         }
     }
 
-    /// RFC 8985 §6.2 steps 2 and 3, for one newly acknowledged chunk.
+    /// RFC 8985 §6.2 steps 2 and 3, for one newly acknowledged chunk, as it was. Whether it was sent
+    /// again though its first transmission had arrived.
     pub(crate) fn on_delivered(
         &mut self,
         now: Moment,
         tsn: Tsn,
         entry: &Entry,
         min_rtt: Option<Duration>,
-    ) {
+    ) -> bool {
         let rtt = now.0.saturating_sub(entry.sent_at.0);
         let min_rtt = min_rtt.map_or(0, nanos);
         if entry.sends > 1 && rtt < min_rtt {
             // The acknowledgement of an earlier transmission: it was not lost but late.
             self.reordering.seen = true;
-            return;
+            // Half a round trip is not enough for the retransmission to be what is acknowledged,
+            // even if the path has become shorter (RFC 3522).
+            return rtt < min_rtt / 2 && self.retransmitted.remove(tsn);
+        }
+        if entry.state == ChunkState::Lost && entry.sends == 1 {
+            // It came before it could be sent again.
+            self.reordering.seen = true;
+            self.retransmitted.any = true;
         }
         match self.highest {
             Some(highest) if highest.is_newer_than(tsn) => {
@@ -127,6 +136,7 @@ impl Recovery {
                 rtt,
             });
         }
+        false
     }
 
     /// Whether a chunk in flight is lost (RFC 8985 §6.2 step 5): `None` if nothing sent later was
@@ -222,7 +232,8 @@ impl Recovery {
         true
     }
 
-    /// Whether all retransmissions of this recovery were needless. True once.
+    /// Whether all retransmissions of this recovery were needless, given that nothing waits to be sent
+    /// again. True once.
     pub(crate) fn was_spurious(&mut self) -> bool {
         let spurious = self.retransmitted.any
             && self.retransmitted.tsns.is_empty()

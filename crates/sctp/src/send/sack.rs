@@ -11,6 +11,7 @@ use crate::wire::{GapBlock, Sack};
 use super::Sender;
 use super::congestion::{Acked, Controller};
 use super::outstanding::{ChunkState, Entry, Loss, Moment};
+use super::recovery::nanos;
 
 /// What became of a SACK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +80,10 @@ impl Sender {
         self.check_window_probe();
         self.detect_losses(now);
         if newly.bytes > 0 {
-            self.congestion.on_acked(&Acked {
-                bytes: newly.bytes,
-                peak,
-                in_recovery: in_recovery || self.recovery.in_recovery(),
-            });
+            let in_recovery = in_recovery || self.recovery.in_recovery();
+            self.tell_controller(moment, &newly, peak, in_recovery);
         }
+        self.set_pace();
         self.advance();
         self.remind(moment);
 
@@ -97,6 +96,32 @@ impl Sender {
             self.schedule_probe(moment);
         }
         SackOutcome::Processed { progress }
+    }
+
+    fn tell_controller(&mut self, now: Moment, newly: &Newly, peak: usize, in_recovery: bool) {
+        let Some((sent_at, _, first_time)) = newly.latest else {
+            return;
+        };
+        let round = sent_at >= self.round_began;
+        if round {
+            self.round_began = now;
+        }
+        let rate = self.congestion.wants_rate().then(|| {
+            let min_rtt = self.rtt.min_rtt().map_or(0, nanos);
+            self.delivery.on_acked(now, newly.bytes, sent_at, min_rtt)
+        });
+        self.congestion.on_acked(&Acked {
+            now,
+            bytes: newly.bytes,
+            peak,
+            in_recovery,
+            in_flight: self.outstanding.flight_bytes(),
+            lost: std::mem::take(&mut self.lost_bytes),
+            rtt: first_time.then(|| now.0.saturating_sub(sent_at.0)),
+            srtt: self.rtt.srtt().map_or(0, nanos),
+            round,
+            rate: rate.flatten(),
+        });
     }
 
     /// The cumulative TSN of a SHUTDOWN (RFC 9260 §9.2): a SACK that says nothing else.
@@ -119,8 +144,10 @@ impl Sender {
         match entry.state {
             ChunkState::InFlight | ChunkState::Lost => {
                 newly.add(tsn, &entry);
-                self.recovery
+                let needless = self
+                    .recovery
                     .on_delivered(now, tsn, &entry, self.rtt.min_rtt());
+                self.counters.retransmits.spurious += u64::from(needless);
             }
             ChunkState::Acked | ChunkState::Abandoned => {}
         }
@@ -135,10 +162,11 @@ impl Sender {
         for gap in &sack.gaps {
             let first = sack.cumulative_tsn.plus(u32::from(gap.start));
             let last = sack.cumulative_tsn.plus(u32::from(gap.end));
-            let recovery = &mut self.recovery;
+            let (recovery, counters) = (&mut self.recovery, &mut self.counters);
             self.outstanding.gap_ack(first, last, |tsn, entry| {
                 newly.add(tsn, &entry);
-                recovery.on_delivered(now, tsn, &entry, min_rtt);
+                let needless = recovery.on_delivered(now, tsn, &entry, min_rtt);
+                counters.retransmits.spurious += u64::from(needless);
             });
         }
     }
@@ -159,7 +187,7 @@ impl Sender {
                 self.counters.retransmits.spurious += 1;
             }
         }
-        if self.recovery.was_spurious() {
+        if !self.outstanding.has_lost() && self.recovery.was_spurious() {
             self.congestion.undo();
         }
     }
@@ -209,6 +237,7 @@ impl Sender {
     }
 
     fn lose(&mut self, moment: Moment, tsn: Tsn, entry: &Entry) {
+        self.lost_bytes += entry.wire_len();
         if entry.loss != Loss::WindowProbe
             && self.recovery.enter(self.outstanding.next_tsn().previous())
         {

@@ -1,157 +1,13 @@
 //! A link that delays, loses, repeats, reorders, damages and throttles.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// What a [`Link`] does to datagrams. The default does nothing: it delivers at once.
-///
-/// Effects apply in the order of the path: MTU, queue, rate, loss, duplication, corruption,
-/// reordering, delay.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LinkConfig {
-    /// One-way delay.
-    pub delay: Duration,
-    /// Upper bound of a random addition to it. Datagrams keep their order, as in a queue.
-    pub jitter: Duration,
-    /// What is lost.
-    pub loss: Loss,
-    /// Probability that a datagram arrives twice.
-    pub duplicate: f64,
-    /// Probability that one to eight bytes of a datagram are changed.
-    pub corrupt: f64,
-    /// Overtaking.
-    pub reorder: Option<Reorder>,
-    /// Bits per second; `None` is unlimited.
-    pub rate: Option<u64>,
-    /// Bytes that wait for the rate at most; what comes on top is dropped.
-    pub queue: usize,
-    /// Largest datagram in bytes; larger ones vanish without a trace.
-    pub mtu: usize,
-    /// Bytes around a datagram that count for rate and queue: 28 for UDP over IPv4.
-    pub overhead: usize,
-}
-
-impl Default for LinkConfig {
-    fn default() -> Self {
-        Self {
-            delay: Duration::ZERO,
-            jitter: Duration::ZERO,
-            loss: Loss::None,
-            duplicate: 0.0,
-            corrupt: 0.0,
-            reorder: None,
-            rate: None,
-            queue: usize::MAX,
-            mtu: usize::MAX,
-            overhead: 28,
-        }
-    }
-}
-
-impl LinkConfig {
-    /// A link with half of this round-trip time as its delay.
-    #[must_use]
-    pub fn with_rtt(rtt: Duration) -> Self {
-        Self {
-            delay: rtt / 2,
-            ..Self::default()
-        }
-    }
-
-    /// A path drawn from `seed`: RTT up to 100 ms, loss up to 30 %, at random or in bursts, up to
-    /// 25 % reordering, 10 % duplication and 5 % corruption, each of them present or not.
-    #[must_use]
-    pub fn adverse(seed: u64) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed ^ ADVERSE_SALT);
-        let mut maybe = |max: f64| {
-            if rng.random_bool(0.5) {
-                rng.random_range(0.0..max)
-            } else {
-                0.0
-            }
-        };
-        let (loss, duplicate, corrupt, reorder) =
-            (maybe(0.3), maybe(0.1), maybe(0.05), maybe(0.25));
-        let (delay, jitter) = (maybe(0.05), maybe(0.02));
-        let burst = rng.random_bool(0.5);
-        Self {
-            delay: Duration::from_secs_f64(delay),
-            jitter: Duration::from_secs_f64(jitter),
-            loss: if burst {
-                Loss::bursts(loss, rng.random_range(5.0..50.0))
-            } else {
-                Loss::Random(loss)
-            },
-            duplicate,
-            corrupt,
-            reorder: (reorder > 0.0).then(|| Reorder {
-                probability: reorder,
-                depth: rng.random_range(1..=50),
-                ..Reorder::default()
-            }),
-            ..Self::default()
-        }
-    }
-}
-
-/// How datagrams are lost.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Loss {
-    /// Not at all.
-    None,
-    /// Each with this probability.
-    Random(f64),
-    /// Gilbert-Elliott: a good and a bad state, drawn anew for every datagram, and for every
-    /// 10 ms without one: bursts are the path's, and end though nobody sends.
-    GilbertElliott {
-        /// Probability of turning bad.
-        to_bad: f64,
-        /// Probability of turning good.
-        to_good: f64,
-        /// Probability of a loss in the bad state; nothing is lost in the good one.
-        loss_in_bad: f64,
-    },
-}
-
-impl Loss {
-    /// Bursts of on average `length` datagrams that make up `share` of all.
-    #[must_use]
-    pub fn bursts(share: f64, length: f64) -> Self {
-        let to_good = 1.0 / length.max(1.0);
-        let share = share.clamp(0.0, 0.99);
-        Self::GilbertElliott {
-            to_bad: (to_good * share / (1.0 - share)).min(1.0),
-            to_good,
-            loss_in_bad: 1.0,
-        }
-    }
-}
-
-/// How datagrams overtake each other.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reorder {
-    /// Probability that a datagram is held back.
-    pub probability: f64,
-    /// It waits until one to this many later ones have been sent…
-    pub depth: u64,
-    /// …or until this long has passed.
-    pub longest: Duration,
-}
-
-impl Default for Reorder {
-    /// A quarter of them, up to 50 deep and 20 ms late.
-    fn default() -> Self {
-        Self {
-            probability: 0.25,
-            depth: 50,
-            longest: Duration::from_millis(20),
-        }
-    }
-}
+use super::{LinkConfig, Loss};
 
 /// What happened on a [`Link`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,7 +18,7 @@ pub struct LinkStats {
     pub sent_bytes: u64,
     /// Datagrams taken out at the other end, duplicates included.
     pub delivered: u64,
-    /// Lost at random, in bursts, or while the link was down.
+    /// Lost at random, in bursts, in a blackout, or while the link was down.
     pub lost: u64,
     /// Dropped because the queue was full.
     pub overflowed: u64,
@@ -190,6 +46,10 @@ pub struct Link {
     /// Until when the rate is used up.
     busy_until: Option<Instant>,
     latest_arrival: Option<Instant>,
+    /// When each of those that wait begins to be sent.
+    waiting: VecDeque<Instant>,
+    /// The first datagram's moment.
+    started: Option<Instant>,
     in_bad_state: bool,
     last_draw: Option<Instant>,
     down: bool,
@@ -209,6 +69,8 @@ impl Link {
             held: Vec::new(),
             busy_until: None,
             latest_arrival: None,
+            waiting: VecDeque::new(),
+            started: None,
             in_bad_state: false,
             last_draw: None,
             down: false,
@@ -223,22 +85,26 @@ impl Link {
         self.stats.sent += 1;
         self.stats.sent_bytes += datagram.len() as u64;
         self.next_number += 1;
-        self.pass(now, datagram);
-        self.release_held(now);
+        self.started.get_or_insert(now);
+        if let Some(departure) = self.pass(now, datagram) {
+            self.release_overtaken(departure);
+        }
+        self.release_late(now);
     }
 
-    fn pass(&mut self, now: Instant, datagram: &[u8]) {
-        if datagram.len() > self.config.mtu {
+    /// When the datagram leaves the queue, if it gets there.
+    fn pass(&mut self, now: Instant, datagram: &[u8]) -> Option<Instant> {
+        if datagram.len() > self.mtu(now) {
             self.stats.too_large += 1;
-            return;
+            return None;
         }
         let Some(departure) = self.enqueue(now, datagram.len() + self.config.overhead) else {
             self.stats.overflowed += 1;
-            return;
+            return None;
         };
-        if self.down || self.loses(now) {
+        if self.is_down(now) || self.loses(now) {
             self.stats.lost += 1;
-            return;
+            return Some(departure);
         }
         let mut datagram = datagram.to_vec();
         if self.chance(self.config.duplicate) {
@@ -265,6 +131,7 @@ impl Link {
             }
             _ => self.depart(departure, datagram),
         }
+        Some(departure)
     }
 
     /// When to call [`Link::receive`] next; `None` if nothing is on the way.
@@ -281,7 +148,7 @@ impl Link {
 
     /// The next datagram that has arrived by `now`.
     pub fn receive(&mut self, now: Instant) -> Option<Vec<u8>> {
-        self.release_held(now);
+        self.release_late(now);
         if self.flying.peek()?.0.0 > now {
             return None;
         }
@@ -318,15 +185,40 @@ impl Link {
         self.flying.len() + self.held.len()
     }
 
+    fn mtu(&self, now: Instant) -> usize {
+        let hole = self
+            .config
+            .mtu_hole
+            .filter(|h| self.is_within(now, h.after, h.lasts));
+        hole.map_or(self.config.mtu, |hole| hole.mtu.min(self.config.mtu))
+    }
+
+    fn is_down(&self, now: Instant) -> bool {
+        let mut blackouts = self.config.blackouts.iter();
+        self.down || blackouts.any(|b| self.is_within(now, b.after, b.lasts))
+    }
+
+    fn is_within(&self, now: Instant, after: Duration, lasts: Duration) -> bool {
+        let age = self.started.map_or(Duration::ZERO, |started| now - started);
+        after <= age && age < after + lasts
+    }
+
     /// When the datagram has left the queue, unless it does not fit.
     fn enqueue(&mut self, now: Instant, len: usize) -> Option<Instant> {
         let Some(rate) = self.config.rate else {
             return Some(now);
         };
+        while self.waiting.front().is_some_and(|&start| start <= now) {
+            self.waiting.pop_front();
+        }
         let start = self.busy_until.map_or(now, |busy| busy.max(now));
-        let waiting = (start - now).as_secs_f64() * rate as f64 / 8.0;
-        if waiting + len as f64 > self.config.queue as f64 {
+        let bytes = (start - now).as_secs_f64() * rate as f64 / 8.0;
+        let full = start > now && self.waiting.len() >= self.config.queue_packets;
+        if full || bytes + len as f64 > self.config.queue as f64 {
             return None;
+        }
+        if start > now {
+            self.waiting.push_back(start);
         }
         let departure = start + Duration::from_secs_f64(len as f64 * 8.0 / rate as f64);
         self.busy_until = Some(departure);
@@ -374,103 +266,28 @@ impl Link {
             .push(Reverse((arrival, self.departed, datagram)));
     }
 
-    /// Lets those go that were held back for long enough.
-    fn release_held(&mut self, now: Instant) {
+    /// Lets those go that enough others have overtaken, behind the last of these, which leaves the
+    /// queue at `departure`.
+    fn release_overtaken(&mut self, departure: Instant) {
         if self.held.is_empty() {
             return;
         }
         let number = self.next_number;
-        let due = |held: &mut Held| held.until_number <= number || held.until <= now;
+        let due = |held: &mut Held| held.until_number <= number;
         let released: Vec<Held> = self.held.extract_if(.., due).collect();
         for held in released {
-            self.depart(held.until.min(now), held.datagram);
-        }
-    }
-}
-
-/// The two ends of a [`Duplex`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// One.
-    A,
-    /// The other.
-    B,
-}
-
-impl Side {
-    /// The other end.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
-}
-
-/// A path both ways.
-#[derive(Debug)]
-pub struct Duplex {
-    a_to_b: Link,
-    b_to_a: Link,
-}
-
-impl Duplex {
-    /// The same conditions both ways, drawn independently.
-    #[must_use]
-    pub fn new(config: &LinkConfig, seed: u64) -> Self {
-        Self::asymmetric(config.clone(), config.clone(), seed)
-    }
-
-    /// Conditions of their own each way.
-    #[must_use]
-    pub fn asymmetric(a_to_b: LinkConfig, b_to_a: LinkConfig, seed: u64) -> Self {
-        Self {
-            a_to_b: Link::new(a_to_b, seed),
-            b_to_a: Link::new(b_to_a, seed ^ OTHER_WAY_SALT),
+            self.depart(held.until.min(departure), held.datagram);
         }
     }
 
-    /// Puts in a datagram that `from` sends.
-    pub fn send(&mut self, now: Instant, from: Side, datagram: &[u8]) {
-        self.from_mut(from).send(now, datagram);
-    }
-
-    /// The next datagram that has arrived at `at`.
-    pub fn receive(&mut self, now: Instant, at: Side) -> Option<Vec<u8>> {
-        self.from_mut(at.other()).receive(now)
-    }
-
-    /// When the next datagram arrives anywhere.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.a_to_b
-            .poll_timeout()
-            .into_iter()
-            .chain(self.b_to_a.poll_timeout())
-            .min()
-    }
-
-    /// Takes both directions down or up.
-    pub fn set_down(&mut self, down: bool) {
-        self.a_to_b.set_down(down);
-        self.b_to_a.set_down(down);
-    }
-
-    /// The direction in which `side` sends.
-    #[must_use]
-    pub fn from(&self, side: Side) -> &Link {
-        match side {
-            Side::A => &self.a_to_b,
-            Side::B => &self.b_to_a,
+    /// Lets those go that were held back for long enough.
+    fn release_late(&mut self, now: Instant) {
+        if self.held.is_empty() {
+            return;
         }
-    }
-
-    /// The direction in which `side` sends.
-    pub fn from_mut(&mut self, side: Side) -> &mut Link {
-        match side {
-            Side::A => &mut self.a_to_b,
-            Side::B => &mut self.b_to_a,
+        let released: Vec<Held> = self.held.extract_if(.., |h| h.until <= now).collect();
+        for held in released {
+            self.depart(held.until, held.datagram);
         }
     }
 }
@@ -486,13 +303,10 @@ struct Held {
 const IDLE_DRAW: Duration = Duration::from_millis(10);
 const MAX_DRAWS: u128 = 100;
 
-/// Keep a link, its conditions and the other direction from drawing the same numbers.
-const ADVERSE_SALT: u64 = 0x5ca1_ab1e_0000_0001;
-const OTHER_WAY_SALT: u64 = 0x5ca1_ab1e_0000_0002;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::{Blackout, MtuHole, Reorder};
 
     fn run(config: LinkConfig, seed: u64, count: u32) -> (Vec<u32>, LinkStats) {
         #[expect(clippy::disallowed_methods, reason = "the base of virtual time")]
@@ -588,5 +402,95 @@ mod tests {
         assert_eq!(link.poll_timeout(), Some(start + Duration::from_millis(1)));
         let end = start + Duration::from_millis(10);
         assert_eq!(std::iter::from_fn(|| link.receive(end)).count(), 10);
+    }
+
+    /// A held-back datagram does not leave before the rate lets it: those that were sent later pass
+    /// it on the far side of the queue.
+    #[test]
+    fn reordering_happens_behind_the_queue() {
+        let config = LinkConfig {
+            rate: Some(8_000_000),
+            overhead: 0,
+            reorder: Some(Reorder {
+                probability: 0.3,
+                depth: 5,
+                longest: Duration::from_secs(1),
+            }),
+            ..LinkConfig::default()
+        };
+        #[expect(clippy::disallowed_methods, reason = "the base of virtual time")]
+        let start = Instant::now();
+        let mut link = Link::new(config, 1);
+        for number in 0..200_u32 {
+            let mut datagram = [0; 1000];
+            datagram[..4].copy_from_slice(&number.to_be_bytes());
+            link.send(start, &datagram);
+        }
+        let mut overtaken = 0;
+        let mut newest = 0;
+        while let Some(at) = link.poll_timeout() {
+            while let Some(datagram) = link.receive(at) {
+                let number = u32::from_be_bytes(datagram[..4].try_into().unwrap());
+                let earliest = start + Duration::from_millis(u64::from(number) + 1);
+                assert!(at >= earliest, "{number} after {:?}", at - start);
+                overtaken += u32::from(number < newest);
+                newest = newest.max(number);
+            }
+        }
+        assert!(overtaken > 30, "{overtaken}");
+    }
+
+    /// A queue may be bounded in datagrams, whatever their size.
+    #[test]
+    fn a_queue_of_packets() {
+        #[expect(clippy::disallowed_methods, reason = "the base of virtual time")]
+        let start = Instant::now();
+        let config = LinkConfig {
+            rate: Some(8_000_000),
+            queue_packets: 8,
+            overhead: 0,
+            ..LinkConfig::default()
+        };
+        let mut link = Link::new(config, 1);
+        for len in (1..=20).map(|n| n * 50) {
+            link.send(start, &vec![0; len]);
+        }
+        assert_eq!(link.stats().overflowed, 11, "one is being sent, eight wait");
+        let first_left = start + Duration::from_micros(50);
+        link.send(first_left, &[0; 1000]);
+        link.send(first_left, &[0; 1000]);
+        assert_eq!(link.stats().overflowed, 12);
+    }
+
+    /// Blackouts and MTU holes begin and end by themselves.
+    #[test]
+    fn blackouts_and_mtu_holes_pass() {
+        #[expect(clippy::disallowed_methods, reason = "the base of virtual time")]
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let config = LinkConfig {
+            blackouts: vec![Blackout {
+                after: second,
+                lasts: second,
+            }],
+            mtu_hole: Some(MtuHole {
+                after: 3 * second,
+                lasts: second,
+                mtu: 1000,
+            }),
+            ..LinkConfig::default()
+        };
+        let mut link = Link::new(config, 1);
+        let mut passed = Vec::new();
+        for tenths in 0..50_u32 {
+            let now = start + second / 10 * tenths;
+            link.send(now, &[0; 1001]);
+            if link.receive(now).is_some() {
+                passed.push(tenths);
+            }
+        }
+        let open: Vec<_> = (0..10).chain(20..30).chain(40..50).collect();
+        assert_eq!(passed, open);
+        assert_eq!((link.stats().lost, link.stats().too_large), (10, 10));
     }
 }

@@ -5,7 +5,8 @@
 //! by its number.
 //!
 //! [`Link`] carries opaque datagrams one way; two of them, [`Duplex`], connect two ends of anything;
-//! [`Pair`] puts endpoints there, associations or others, and moves them.
+//! [`Pair`] puts endpoints there, associations or others, and moves them. A [`Bottleneck`] is one path
+//! that several pairs share.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -20,10 +21,16 @@
 //! assert_eq!(link.receive(start + Duration::from_millis(20)).as_deref(), Some(&b"hello"[..]));
 //! ```
 
+mod bottleneck;
+mod conditions;
+mod duplex;
 mod link;
 mod pair;
 mod receive;
 
-pub use link::{Duplex, Link, LinkConfig, LinkStats, Loss, Reorder, Side};
+pub use bottleneck::Bottleneck;
+pub use conditions::{Blackout, LinkConfig, Loss, MtuHole, Reorder};
+pub use duplex::{Duplex, Side};
+pub use link::{Link, LinkStats};
 pub use pair::{Endpoint, Host, Pair};
 pub use receive::ReceiveHalf;

@@ -321,7 +321,7 @@ impl Endpoint for Host {
 }
 
 /// Datagrams handled at once, as one GRO buffer holds.
-const BURST: usize = 50;
+pub(super) const BURST: usize = 50;
 
 /// More than any honest exchange takes over a link without delay.
 const MAX_STANDING: u32 = 1_000_000;

@@ -18,6 +18,7 @@ impl ReceiveHalf {
     pub fn new(window: usize, max_message_size: usize, streams: u16, initial_tsn: Tsn) -> Self {
         let limits = ReceiveLimits {
             window,
+            max_window: window,
             max_message_size,
             interleaving: false,
             incomplete_messages: 1000,
@@ -79,8 +80,8 @@ impl ReceiveHalf {
     }
 
     /// The application took messages of this cost.
-    pub fn release(&mut self, cost: usize) {
-        self.0.release(cost);
+    pub fn release(&mut self, now: Instant, cost: usize) {
+        self.0.release(now, cost, None);
     }
 
     /// Bytes held, overhead included.

@@ -169,7 +169,7 @@ proptest! {
                 parts.sort_by_key(|f| f.fsn.0);
                 let whole: Vec<u8> = parts.iter().flat_map(|f| f.payload.clone()).collect();
                 prop_assert_eq!(&message.payload[..], &whole[..]);
-                inbound.release(message.cost);
+                inbound.release(base(), message.cost, None);
             }
             let due = (0..messages.len()).filter(|&number| {
                 let (stream, ordered, _) = &messages[number];
@@ -380,7 +380,8 @@ fn i_forward_tsn_skips() {
             (2, Tsn(7))
         );
         while inbound.held() > 0 {
-            inbound.release(inbound.held());
+            let held = inbound.held();
+            inbound.release(base(), held, None);
         }
         inbound.check();
     }
@@ -425,7 +426,8 @@ fn a_reset_starts_over() {
             inbound.on_i_data(&chunk).unwrap();
         }
         assert_eq!(payloads(&mut inbound), [b"a"]);
-        inbound.release(inbound.delivered);
+        let delivered = inbound.delivered;
+        inbound.release(base(), delivered, None);
         inbound.reset_streams(if all { &[] } else { &[StreamId(1)] });
         assert_eq!(inbound.held(), 0);
         inbound.on_i_data(&fragment(4, 0, 0, WHOLE, b"d")).unwrap();
@@ -515,7 +517,7 @@ fn a_message_larger_than_the_window() {
             give(&mut inbound, 2, index / 2, 1, E);
             let message = inbound.poll_message().unwrap();
             assert_eq!(message.payload.len(), 2048);
-            inbound.release(message.cost);
+            inbound.release(base(), message.cost, None);
         }
         assert!(inbound.a_rwnd() > 40 << 10);
         assert!(inbound.held() <= (16 << 20) * 12 / 10);

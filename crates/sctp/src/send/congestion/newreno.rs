@@ -1,6 +1,6 @@
 //! The controller of RFC 9260 §7.2, counting bytes.
 
-use super::{Acked, Controller, INITIAL_PACKETS, MIN_PACKETS};
+use super::{Acked, Controller, INITIAL_PACKETS, MIN_PACKETS, window_rate};
 use crate::send::outstanding::Moment;
 
 /// Slow start and additive increase, counting bytes: an acknowledgement of fifty packets opens the
@@ -41,6 +41,10 @@ impl Controller for NewReno {
 
     fn ssthresh(&self) -> usize {
         self.ssthresh
+    }
+
+    fn pacing_rate(&self, srtt: u64) -> u64 {
+        window_rate(self.cwnd, srtt, self.cwnd <= self.ssthresh)
     }
 
     fn on_acked(&mut self, acked: &Acked) {
@@ -115,7 +119,7 @@ mod tests {
         Acked {
             bytes,
             peak,
-            in_recovery: false,
+            ..Acked::default()
         }
     }
 
