@@ -1,6 +1,10 @@
 //! The options of the ICE agent: each shows in what the other end sees.
 
 #![expect(
+    clippy::disallowed_methods,
+    reason = "a server of the test lives as long as its runtime"
+)]
+#![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
@@ -100,6 +104,57 @@ async fn an_external_address_is_in_the_description() {
     let lines = candidates(&sdp);
     assert_eq!(lines.len(), 2, "{sdp}");
     assert!(lines[1].contains("typ srflx raddr 127.0.0.1"), "{sdp}");
+}
+
+/// A STUN server that sees everybody at `mapped`, and its URL.
+async fn stun_server(mapped: [u8; 4]) -> String {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("stun:{}", socket.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut request = [0; 100];
+        while let Ok((_, from)) = socket.recv_from(&mut request).await {
+            // Binding success, 12 bytes, cookie, transaction; XOR-MAPPED-ADDRESS (RFC 8489 §14.2).
+            let cookie = [0x21, 0x12, 0xa4, 0x42];
+            let port = (from.port() ^ 0x2112).to_be_bytes();
+            let address = std::array::from_fn::<u8, 4, _>(|i| mapped[i] ^ cookie[i]);
+            let answer = [
+                &[1, 1, 0, 12][..],
+                &cookie,
+                &request[8..20],
+                &[0, 0x20, 0, 8, 0, 1],
+                &port,
+                &address,
+            ];
+            socket.send_to(&answer.concat(), from).await.unwrap();
+        }
+    });
+    url
+}
+
+/// Every server is asked, one that does not exist holds the others up no longer than its bound, and
+/// the statistics name the server of each candidate as the builder was given it.
+#[tokio::test]
+async fn several_stun_servers_are_asked() {
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("stun:{}", silent.local_addr().unwrap());
+    let (first, second) = (
+        stun_server([198, 51, 100, 1]).await,
+        stun_server([198, 51, 100, 2]).await,
+    );
+    let asking = builder()
+        .stun_server(silent)
+        .stun_server(first.clone())
+        .stun_server(second.clone());
+    let (a, sdp) = offer(asking).await;
+    assert_eq!(candidates(&sdp).len(), 3, "{sdp}");
+    let stats = a.stats().await.unwrap().ice;
+    for (ip, url) in [("198.51.100.1", first), ("198.51.100.2", second)] {
+        let from = stats
+            .local_candidates
+            .iter()
+            .find(|c| c.url.as_deref() == Some(&url));
+        assert_eq!(from.unwrap().candidate.address.to_string(), ip);
+    }
 }
 
 /// Loopback beside the others, when asked for.
