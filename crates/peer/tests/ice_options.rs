@@ -147,7 +147,7 @@ async fn several_stun_servers_are_asked() {
         .stun_server(second.clone());
     let (a, sdp) = offer(asking).await;
     assert_eq!(candidates(&sdp).len(), 3, "{sdp}");
-    let stats = a.stats().await.unwrap().ice;
+    let stats = a.stats().await.unwrap().internals.ice;
     for (ip, url) in [("198.51.100.1", first), ("198.51.100.2", second)] {
         let from = stats
             .local_candidates
