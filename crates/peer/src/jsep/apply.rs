@@ -31,7 +31,7 @@ impl Negotiation {
             kind: SdpType::Offer,
             description: Arc::clone(&created.description),
         });
-        self.note_mids(&created.description);
+        self.session.note_mids(&created.description);
         // It may be set again.
         self.created = Some(created);
         Applied {
@@ -65,7 +65,7 @@ impl Negotiation {
         } else {
             Applied::default()
         };
-        self.note_mids(&description);
+        session.note_mids(&description);
         applied.transceivers_changed = session.transceivers != self.session.transceivers;
         let description = Arc::new(description);
         session.pending.remote = Some(Kept {

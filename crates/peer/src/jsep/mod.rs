@@ -79,8 +79,6 @@ pub struct Negotiation {
     created: Option<Created>,
     /// The last one made at all, for the version in `o=`.
     last: Option<Description>,
-    /// Mids are not used twice, not even after their m-line was.
-    next_mid: u32,
     held: Vec<crate::IceCandidate>,
     dropped: Dropped,
 }
@@ -127,7 +125,6 @@ impl Negotiation {
             before: None,
             created: None,
             last: None,
-            next_mid: 0,
             held: Vec::new(),
             dropped: Dropped::default(),
         }
@@ -403,17 +400,6 @@ impl Negotiation {
     /// Browsers' names: as short as can be, since they travel in RTP header extensions. All that
     /// were in a description that was set are below `next_mid`, or have more digits.
     fn new_mid(&self) -> Token {
-        Token::new(&self.next_mid.to_string()).expect("digits are a token")
-    }
-
-    /// Numbers that the other side used are not used again.
-    fn note_mids(&mut self, description: &Description) {
-        for media in &description.media {
-            // Nine digits cannot be counted up to, and cannot overflow either.
-            let number = media.mid().filter(|mid| mid.len() <= 9);
-            if let Some(number) = number.and_then(|mid| mid.parse::<u32>().ok()) {
-                self.next_mid = self.next_mid.max(number + 1);
-            }
-        }
+        Token::new(&self.session.next_mid.to_string()).expect("digits are a token")
     }
 }

@@ -22,6 +22,9 @@ pub(super) struct Session {
     pub(super) remote: Option<RemoteTransport>,
     /// In effect.
     pub(super) agreed: Option<Transport>,
+    /// Mids are not used twice, not even after their m-line was. Those of an offer that was taken
+    /// back are: should the other side have answered it, it knows the m-line by that name.
+    pub(super) next_mid: u32,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -64,6 +67,17 @@ impl Session {
             .iter()
             .enumerate()
             .find(|(_, section)| section.is_data())
+    }
+
+    /// Numbers that either side used are not used again.
+    pub(super) fn note_mids(&mut self, description: &Description) {
+        for media in &description.media {
+            // Nine digits cannot be counted up to, and cannot overflow either.
+            let number = media.mid().filter(|mid| mid.len() <= 9);
+            if let Some(number) = number.and_then(|mid| mid.parse::<u32>().ok()) {
+                self.next_mid = self.next_mid.max(number + 1);
+            }
+        }
     }
 
     pub(super) fn local(&self) -> Option<&Kept> {

@@ -11,7 +11,7 @@ use futures_sink::Sink;
 
 use crate::connection::PeerConnection;
 use crate::error::{Error, Reason};
-use crate::event::{Event, IceConnectionState};
+use crate::event::{ConnectionState, Event, IceConnectionState};
 use crate::jsep::SignalingState;
 use crate::offer_answer::OfferAnswer;
 use crate::signaling::{IceCandidate, SdpType};
@@ -253,17 +253,28 @@ impl Negotiator {
         }
     }
 
-    /// The path is replaced by another, and what the old one had may be lost: takes back an offer
-    /// that waits for its answer, so that the next [`run`](Self::run) makes it again. The old path
-    /// must not deliver anything any more.
+    /// The path is replaced by another, and what was on the old one may be lost; both ends call
+    /// this before the next [`run`](Self::run). Takes back an offer that waits for its answer, so
+    /// that it is made again. A connection that was established restarts ICE, since the two ends may
+    /// have kept the credentials of different exchanges. The old path must not deliver anything any
+    /// more.
     pub fn replace_path(&mut self) {
         self.outgoing.clear();
         self.unflushed = false;
         self.ignoring = false;
-        let rollback = crate::SessionDescription::rollback();
+        // Either is refused only when the connection has ended.
         if self.offer_answer.signaling_state() == SignalingState::HaveLocalOffer {
-            // Refused only when the connection has ended.
+            let rollback = crate::SessionDescription::rollback();
             let _ = self.offer_answer.set_local(Some(rollback));
+        }
+        match *self.offer_answer.shared.states.connection.borrow() {
+            ConnectionState::New | ConnectionState::Connecting => {}
+            ConnectionState::Connected
+            | ConnectionState::Disconnected
+            | ConnectionState::Failed
+            | ConnectionState::Closed => {
+                let _ = self.offer_answer.restart_ice();
+            }
         }
     }
 
