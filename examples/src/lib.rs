@@ -2,7 +2,7 @@
 //!
 //! The programs are in `src/bin`; `README.md` beside this crate lists them with their commands.
 //! Here are the parts that their tests reach too: [`throughput`] measures the stack, [`browser`]
-//! serves a page that connects to it, [`rooms`] is signalling between any two ends.
+//! serves a page that connects to it, [`rooms`] is signalling between any two ends, [`whip`] signalling by HTTP.
 
 pub mod browser;
 pub mod counters;
@@ -10,6 +10,7 @@ pub mod host;
 pub mod rooms;
 pub mod signaling;
 pub mod throughput;
+pub mod whip;
 
 /// What ends a program: any error, shown to the user as it is.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

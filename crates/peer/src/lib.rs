@@ -2,7 +2,8 @@
 //!
 //! A [`PeerConnection`] opens [`DataChannel`]s to another one or to a browser, over ICE, DTLS and
 //! SCTP. Signalling, the exchange of [`SessionDescription`]s and [`IceCandidate`]s, is the
-//! application's: both are serde types in the browser's JSON form.
+//! application's: both are serde types in the browser's JSON form. A [`Negotiator`] does the whole
+//! exchange over any path that the application has.
 //!
 //! It is built for throughput under load: the state machines never write bytes and never wait, the
 //! one lock of the data path is held neither while packets are marshalled nor during I/O, and a

@@ -1,6 +1,8 @@
 //! ICE restarts while data flows as fast as it can. How long the flow stalls is measured by
 //! `cargo run --release -p peerloom-benches --bin restarts`, not here.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+
 mod support;
 
 use std::convert::Infallible;

@@ -38,9 +38,8 @@ struct End {
     negotiation: Negotiation,
     polite: bool,
     name: char,
+    /// Counts credentials.
     generation: u32,
-    /// A restart was asked for and is not described yet.
-    restarting: bool,
     /// The last offer of the other end was ignored: so are its candidates.
     ignoring: bool,
     transport: Option<Transport>,
@@ -77,7 +76,7 @@ impl World {
         let me = usize::from(self.random(2) == 1);
         match self.random(8) {
             0 => self.ends[me].negotiation.want_data(),
-            1 => self.ends[me].restarting = true,
+            1 => self.ends[me].negotiation.restart_ice(),
             2 => self.offer(me),
             3 if self.ends[me].negotiation.signaling_state() == SignalingState::HaveLocalOffer => {
                 // An application that changes its mind; what it offered is already on its way, so
@@ -101,7 +100,7 @@ impl World {
         while self
             .ends
             .iter()
-            .any(|end| !end.inbox.is_empty() || end.wants_offer())
+            .any(|end| !end.inbox.is_empty() || end.negotiation.needs_offer())
         {
             for me in 0..2 {
                 while !self.ends[me].inbox.is_empty() {
@@ -114,11 +113,11 @@ impl World {
 
     fn offer(&mut self, me: usize) {
         let end = &mut self.ends[me];
-        if !end.wants_offer() {
+        if !end.negotiation.needs_offer() {
             return;
         }
-        end.generation += u32::from(std::mem::take(&mut end.restarting));
-        let offer = end.negotiation.create_offer(&end.credentials()).unwrap();
+        let credentials = end.credentials(SdpType::Offer);
+        let offer = end.negotiation.create_offer(&credentials).unwrap();
         let _ = end.negotiation.set_local(&offer).unwrap();
         let candidate = end.candidate();
         let inbox = &mut self.ends[1 - me].inbox;
@@ -148,13 +147,10 @@ impl World {
             return;
         }
         let applied = end.negotiation.set_remote(&description).unwrap();
-        if applied.rolled_back {
-            end.rolled_back();
-        }
         end.apply(applied.transport, applied.candidates);
         if description.kind == SdpType::Offer {
-            end.generation += u32::from(end.negotiation.needs_new_credentials());
-            let answer = end.negotiation.create_answer(&end.credentials()).unwrap();
+            let credentials = end.credentials(SdpType::Answer);
+            let answer = end.negotiation.create_answer(&credentials).unwrap();
             let applied = end.negotiation.set_local(&answer).unwrap();
             end.apply(applied.transport, applied.candidates);
             let candidate = end.candidate();
@@ -181,7 +177,7 @@ impl World {
         assert_eq!(ours.local_credentials, theirs.remote_credentials, "{seed}");
         assert_eq!(ours.remote_credentials, theirs.local_credentials, "{seed}");
         for (end, other) in [(a, b), (b, a)] {
-            let current = other.credentials();
+            let current = &other.transport.as_ref().unwrap().local_credentials;
             let of_current = |candidate: &&IceCandidate| {
                 candidate.username_fragment.as_deref() == Some(current.ufrag())
             };
@@ -202,7 +198,6 @@ impl End {
             polite,
             name,
             generation: 0,
-            restarting: false,
             ignoring: false,
             transport: None,
             candidates: Vec::new(),
@@ -210,7 +205,12 @@ impl End {
         }
     }
 
-    fn credentials(&self) -> Credentials {
+    /// Those in effect, or new ones where the negotiation asks for them.
+    fn credentials(&mut self, kind: SdpType) -> Credentials {
+        if let Some(kept) = self.negotiation.credentials_for(kind) {
+            return kept.clone();
+        }
+        self.generation += 1;
         let text = format!("{}{:03}", self.name, self.generation);
         Credentials::new(&text, &text.repeat(6)).unwrap()
     }
@@ -221,29 +221,12 @@ impl End {
             .local_candidate(&candidate.parse().unwrap())
     }
 
-    fn wants_offer(&self) -> bool {
-        self.negotiation.signaling_state() == SignalingState::Stable
-            && (self.negotiation.needs_offer() || (self.restarting && self.transport.is_some()))
-    }
-
     fn rollback(&mut self) {
         let applied = self
             .negotiation
             .set_local(&SessionDescription::rollback())
             .unwrap();
         assert!(applied.rolled_back);
-        self.rolled_back();
-    }
-
-    /// The wish for a restart outlives the offer that had it. Until then, what was in effect goes on.
-    fn rolled_back(&mut self) {
-        if let Some(transport) = &self.transport
-            && transport.local_credentials != self.credentials()
-        {
-            let ufrag = transport.local_credentials.ufrag();
-            self.generation = ufrag[1..].parse().unwrap();
-            self.restarting = true;
-        }
     }
 
     fn apply(&mut self, transport: Option<Transport>, candidates: Vec<IceCandidate>) {

@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
         let credentials = Credentials::new(&name, &name.repeat(6)).expect("valid");
         let before = format!("{:?}", sides[me]);
         let negotiation = &mut sides[me];
-        let refused = match operation % 10 {
+        let refused = match operation % 12 {
             0 => {
                 negotiation.want_data();
                 false
@@ -37,11 +37,13 @@ fuzz_target!(|data: &[u8]| {
                 false
             }
             2 => {
+                let credentials = chosen(negotiation, SdpType::Offer, credentials, value);
                 let offer = negotiation.create_offer(&credentials);
                 made[me] = offer.ok().or(made[me].take());
                 false
             }
             3 => {
+                let credentials = chosen(negotiation, SdpType::Answer, credentials, value);
                 let answer = negotiation.create_answer(&credentials);
                 made[me] = answer.ok().or(made[me].take());
                 false
@@ -80,6 +82,23 @@ fuzz_target!(|data: &[u8]| {
                 };
                 negotiation.add_candidate(&candidate).is_err()
             }
+            9 => {
+                negotiation.restart_ice();
+                false
+            }
+            10 => {
+                let mut sdp = made[other]
+                    .as_ref()
+                    .map_or(String::new(), |made| made.sdp.clone());
+                // The data section rejected, in an offer or an answer.
+                sdp = sdp.replace("m=application 9", "m=application 0");
+                sdp = sdp.replace("a=group:BUNDLE 0\r\n", "");
+                let kind =
+                    [SdpType::Offer, SdpType::Answer, SdpType::Pranswer][usize::from(value % 3)];
+                negotiation
+                    .set_remote(&SessionDescription { kind, sdp })
+                    .is_err()
+            }
             _ => {
                 let shown = negotiation.local_description(&[], value & 1 == 0);
                 assert!(
@@ -104,3 +123,11 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// What the negotiation asks for, as a connection does it; or whatever comes, for odd values.
+fn chosen(negotiation: &Negotiation, kind: SdpType, fresh: Credentials, value: u8) -> Credentials {
+    match negotiation.credentials_for(kind) {
+        Some(kept) if value & 1 == 0 => kept.clone(),
+        _ => fresh,
+    }
+}

@@ -92,9 +92,10 @@ impl Negotiation {
             Attribute::IceUfrag(ice_text(credentials.ufrag())),
             Attribute::IcePwd(ice_text(credentials.pwd())),
         ];
-        if self.local.trickle {
-            attributes.push(Attribute::IceOptions(Box::new([token("trickle")])));
-        }
+        // RFC 8445 §10: `ice2` is what this version of ICE is called, with regular nomination.
+        let trickle = self.local.trickle.then(|| token("trickle"));
+        let options = trickle.into_iter().chain([token("ice2")]);
+        attributes.push(Attribute::IceOptions(options.collect()));
         attributes.extend(self.local.fingerprints.iter().map(fingerprint));
         attributes.extend(setup.map(Attribute::Setup));
         attributes.extend(section.mid.clone().map(Attribute::Mid));

@@ -1,5 +1,6 @@
 //! Perfect negotiation (W3C WebRTC §10.7) as an object.
 
+mod error;
 mod signal;
 
 use std::collections::VecDeque;
@@ -10,12 +11,13 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::connection::PeerConnection;
-use crate::error::{Error, Reason};
+use crate::error::Reason;
 use crate::event::{ConnectionState, Event, IceConnectionState};
 use crate::jsep::SignalingState;
 use crate::offer_answer::OfferAnswer;
-use crate::signaling::{IceCandidate, SdpType};
+use crate::signaling::{IceCandidate, SdpType, SessionDescription};
 
+pub use error::{AlreadyNegotiated, NegotiatorError};
 pub use signal::Signal;
 
 /// Keeps a connection negotiated over a signalling path: makes the offers that are needed, answers
@@ -96,43 +98,6 @@ pub enum SignallingEnd {
     /// The connection has ended.
     Connection(Reason),
 }
-
-/// Why [`Negotiator::run`] stopped. The connection goes on, and `run` can be called again.
-///
-/// `S` is the sink's error and `R` the source's.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NegotiatorError<S, R> {
-    /// The sink failed; what was handed to it may be lost.
-    #[error("cannot send on the signalling path: {0}")]
-    Send(S),
-    /// The source failed.
-    #[error("cannot receive from the signalling path: {0}")]
-    Receive(R),
-    /// A description of the other end, or our answer to it, is impossible. Nothing has changed.
-    #[error("the other end's {kind} cannot be used: {error}")]
-    Refused {
-        /// What came.
-        kind: SdpType,
-        /// What is wrong with it.
-        #[source]
-        error: Error,
-    },
-    /// Our offer could not be made.
-    #[error("cannot offer: {0}")]
-    Offer(#[source] Error),
-    /// The sink takes nothing while the other end goes on asking.
-    #[error("{max} signals wait for a signalling path that takes none")]
-    Backlog {
-        /// How many are kept.
-        max: usize,
-    },
-}
-
-/// There is a negotiator already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection has a negotiator already")]
-pub struct AlreadyNegotiated;
 
 /// Counters since [`Negotiator::new`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -264,7 +229,7 @@ impl Negotiator {
         self.ignoring = false;
         // Either is refused only when the connection has ended.
         if self.offer_answer.signaling_state() == SignalingState::HaveLocalOffer {
-            let rollback = crate::SessionDescription::rollback();
+            let rollback = SessionDescription::rollback();
             let _ = self.offer_answer.set_local(Some(rollback));
         }
         match *self.offer_answer.shared.states.connection.borrow() {

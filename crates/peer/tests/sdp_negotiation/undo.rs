@@ -128,3 +128,83 @@ fn provisional_answers() {
         (SignalingState::Stable, SignalingState::Stable)
     );
 }
+
+/// Should the other side have answered an offer that was taken back (its answer was lost), it knows
+/// the m-line by the mid of that offer.
+#[test]
+fn an_offer_made_again_has_the_mid_of_the_one_taken_back() {
+    let (mut a, mut b) = (Side::new('a'), Side::new('b'));
+    a.negotiation.want_data();
+    let lost = a.offer();
+    let _ = b.answer(&lost);
+    let _ = a
+        .negotiation
+        .set_local(&SessionDescription::rollback())
+        .unwrap();
+    let again = a.offer();
+    let (answer, _) = b.answer(&again);
+    assert!(
+        a.negotiation
+            .set_remote(&answer)
+            .unwrap()
+            .transport
+            .is_some()
+    );
+}
+
+/// What a provisional answer rejects, the final one may take.
+#[test]
+fn a_provisional_rejection_ends_nothing() {
+    let (mut a, mut b) = connected();
+    let offer = a.offer();
+    let (answer, _) = b.answer(&offer);
+    let rejected = answer
+        .sdp
+        .replace("m=application 9", "m=application 0")
+        .replace("a=group:BUNDLE 0\r\n", "");
+    let provisional = SessionDescription::pranswer(rejected.clone());
+    let applied = a.negotiation.set_remote(&provisional).unwrap();
+    assert!(!applied.data_rejected && applied.transport.is_none());
+    assert!(a.negotiation.transport().is_some());
+    let applied = a.negotiation.set_remote(&answer).unwrap();
+    assert!(applied.transport.is_some());
+
+    let _ = a.offer();
+    let final_one = SessionDescription::answer(rejected);
+    let applied = a.negotiation.set_remote(&final_one).unwrap();
+    assert!(applied.data_rejected && a.negotiation.transport().is_none());
+}
+
+/// W3C WebRTC `[[LocalIceCredentialsToReplace]]`: the wish outlives an offer that is taken back, is
+/// granted by either side's restart, and does not touch the answer to an offer without one.
+#[test]
+fn the_wish_for_a_restart() {
+    let (mut a, mut b) = connected();
+    let before = a.credentials();
+    a.negotiation.restart_ice();
+    assert!(a.negotiation.needs_offer());
+    assert_eq!(a.negotiation.credentials_for(SdpType::Offer), None);
+    a.restart();
+    let _ = a.offer();
+    let pending = a.credentials();
+    assert_eq!(
+        a.negotiation.credentials_for(SdpType::Offer),
+        Some(&pending),
+        "an offer made again is the same restart"
+    );
+    // Glare with an offer that does not restart.
+    let plain = b.offer();
+    let _ = a.negotiation.set_remote(&plain).unwrap();
+    assert_eq!(
+        a.negotiation.credentials_for(SdpType::Answer),
+        Some(&before)
+    );
+    let answer = a.negotiation.create_answer(&before).unwrap();
+    let _ = a.negotiation.set_local(&answer).unwrap();
+    let _ = b.negotiation.set_remote(&answer).unwrap();
+    assert!(a.negotiation.needs_offer(), "still wanted");
+
+    b.restart();
+    let _ = exchange(&mut b, &mut a);
+    assert!(!a.negotiation.needs_offer(), "granted by the other side");
+}
