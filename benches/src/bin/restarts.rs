@@ -59,7 +59,7 @@ async fn main() -> Result<()> {
         restarts.push((began, Instant::now()));
     }
     sleep(STEADY).await;
-    let rtt = pair.a.stats().await?.sctp.srtt;
+    let rtt = pair.a.stats().await?.internals.sctp.srtt;
     stop.store(true, Ordering::Relaxed);
     let sent = sending.await??;
     let Received { messages, gaps } = receiving.await?;
@@ -130,7 +130,7 @@ async fn restart(pair: &Pair, from: &PeerConnection) -> Result<()> {
 }
 
 async fn selections(peer: &PeerConnection) -> Result<u64> {
-    Ok(peer.stats().await?.ice.selected_changes)
+    Ok(peer.stats().await?.internals.ice.selected_changes)
 }
 
 async fn send(channel: DataChannel, size: usize, stop: Arc<AtomicBool>) -> Result<u64> {

@@ -81,5 +81,5 @@ async fn twenty_restarts_at_full_speed_lose_nothing() {
 }
 
 async fn selections(peer: &PeerConnection) -> u64 {
-    peer.stats().await.unwrap().ice.selected_changes
+    peer.stats().await.unwrap().internals.ice.selected_changes
 }

@@ -186,7 +186,7 @@ impl World {
     async fn finish(mut self) -> Vec<NegotiatorStats> {
         let mut clients = 0;
         for peer in &self.peers {
-            let role = peer.stats().await.unwrap().dtls.role;
+            let role = peer.stats().await.unwrap().internals.dtls.role;
             clients += u32::from(role == Some(DtlsRole::Client));
         }
         assert_eq!(clients, 1, "{}", self.seed);
