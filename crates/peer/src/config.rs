@@ -296,6 +296,8 @@ impl PeerConnectionBuilder {
     /// # Errors
     /// [`Error::Option`] for an option that cannot work, [`Error::Bind`] and [`Error::NoAddress`]
     /// when no socket can be had, [`Error::Certificate`].
+    ///
+    /// Cancel-safe: it does not wait, and a connection that nobody takes ends.
     pub async fn build(self) -> Result<PeerConnection, Error> {
         self.config.check()?;
         PeerConnection::start(self.config)

@@ -41,7 +41,7 @@ impl PeerConnection {
     /// A connection with default options. Needs a tokio runtime with I/O and time enabled.
     ///
     /// # Errors
-    /// As [`PeerConnectionBuilder::build`].
+    /// As [`PeerConnectionBuilder::build`]. Cancel-safe.
     pub async fn new() -> Result<Self, Error> {
         Self::builder().build().await
     }

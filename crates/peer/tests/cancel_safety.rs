@@ -279,3 +279,32 @@ async fn signalling_calls() {
         .unwrap();
     patient("open", at_a.opened()).await.unwrap();
 }
+
+/// What a dropped future does has to be written where it is looked for.
+#[test]
+fn every_public_future_says_what_dropping_it_does() {
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut futures = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            let mut docs = String::new();
+            for line in source.lines().map(str::trim) {
+                if let Some(doc) = line.strip_prefix("///") {
+                    docs.push_str(doc);
+                } else if line.starts_with("pub async fn ") {
+                    futures += 1;
+                    assert!(docs.contains("ancel-safe"), "{}: {line}", path.display());
+                } else if !line.starts_with('#') {
+                    docs.clear();
+                }
+            }
+        }
+    }
+    assert!(futures > 20, "{futures}");
+}

@@ -69,7 +69,7 @@ async fn what_comes_before_anyone_looks_is_kept_within_the_window() {
     patient("open", unseen.opened()).await.unwrap();
     let pushed = push(&unseen, 1_000).await;
     let held = b.stats().await.unwrap().internals.sctp.receive_buffered;
-    assert!(held <= window + window / 10, "{held}");
+    assert!(held <= window + window / 4, "{held}");
     assert!(
         (pushed * 1_000) as usize <= window + buffer,
         "{pushed} messages were taken in"
@@ -184,7 +184,9 @@ async fn limits_can_change_while_others_wait_for_them() {
     b.set_receive_window(128 << 10).unwrap();
     a.set_channel_send_buffer_limit(5_000);
     let pushed = push(&at_a, 10_000).await;
-    assert!(held().await <= 160 << 10);
+    // A message that has begun may be finished beyond the window, up to its double.
+    let held = held().await;
+    assert!(held <= 2 * (128 << 10), "{held}");
     expect_numbered(&at_b, pushed).await;
     let small = a
         .create_data_channel("small", DataChannelOptions::default())

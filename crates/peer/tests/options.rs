@@ -485,5 +485,5 @@ async fn a_handshake_takes_no_longer_than_it_may() {
     let Reason::Dtls(error) = &reason else {
         panic!("{reason}")
     };
-    assert!(error.to_string().contains("in 70"), "{error}");
+    assert!(error.to_string().contains("ClientHello"), "{error}");
 }
