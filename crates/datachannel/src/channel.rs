@@ -18,8 +18,9 @@ pub struct ChannelOptions {
     pub ordered: bool,
     /// When the sender gives a message up. Each end of an in-band channel uses the same.
     pub reliability: Reliability,
-    /// Relative priority (RFC 8831 §6.4), carried to the peer. 128, 256, 512 and 1024 are below
-    /// normal, normal, high and extra high.
+    /// Relative priority (RFC 8831 §6.4), carried to the peer: with the default scheduler the share of
+    /// the channel when several have something to send. 128, 256, 512 and 1024 are below normal,
+    /// normal, high and extra high.
     pub priority: u16,
     /// The stream id both applications agreed on (RFC 8832 is not used), or `None` to open the
     /// channel in-band.
@@ -71,6 +72,7 @@ pub(crate) struct Channel {
     pub(crate) origin: Origin,
     pub(crate) ordered: bool,
     pub(crate) reliability: Reliability,
+    pub(crate) priority: u16,
     /// Our OPEN was not answered with an ACK yet. The channel may be open all the same: any
     /// message of the peer shows that it knows the channel (RFC 8832 §6).
     pub(crate) awaiting_ack: bool,
@@ -142,6 +144,7 @@ impl Channel {
             origin,
             ordered,
             reliability,
+            priority: DEFAULT_PRIORITY,
             awaiting_ack: false,
             control_unsent: 0,
             name_bytes: 0,

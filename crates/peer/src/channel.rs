@@ -1,6 +1,6 @@
 //! A data channel as connection and application share it.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use peerloom_datachannel::ChannelKey;
@@ -21,6 +21,9 @@ pub(crate) struct Channel {
     shared: Weak<Shared>,
     pub(crate) label: String,
     pub(crate) options: DataChannelOptions,
+    /// What we send by, and whether the driver knows.
+    priority: AtomicU16,
+    priority_queued: AtomicBool,
     /// The stream id, or more than `u16::MAX` while unknown.
     pub(crate) id: AtomicU32,
     state: AtomicU8,
@@ -53,6 +56,8 @@ impl Channel {
             number: shared.channels.fetch_add(1, Ordering::Relaxed),
             shared: Arc::downgrade(shared),
             label,
+            priority: AtomicU16::new(options.priority),
+            priority_queued: AtomicBool::new(false),
             options,
             id: AtomicU32::new(id.map_or(u32::MAX, u32::from)),
             state: AtomicU8::new(DataChannelState::Connecting as u8),
@@ -76,6 +81,22 @@ impl Channel {
 
     pub(crate) fn state(&self) -> DataChannelState {
         DataChannelState::from_u8(self.state.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn priority(&self) -> u16 {
+        self.priority.load(Ordering::Acquire)
+    }
+
+    /// Changes the priority; true if the driver is to be told, once for any number of changes.
+    pub(crate) fn set_priority(&self, priority: u16) -> bool {
+        self.priority.store(priority, Ordering::SeqCst);
+        !self.priority_queued.swap(true, Ordering::SeqCst)
+    }
+
+    /// The priority, for the session; whoever changes it from here on tells the driver again.
+    pub(crate) fn take_priority(&self) -> u16 {
+        self.priority_queued.store(false, Ordering::SeqCst);
+        self.priority.load(Ordering::SeqCst)
     }
 
     /// The other end, or our OPEN's acknowledgement, made it usable.

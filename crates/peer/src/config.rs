@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use peerloom_dtls::{Certificate, KeyLog, Role};
 
+use peerloom_sctp::{Scheduler, StreamScheduler};
+
 use crate::connection::PeerConnection;
 use crate::error::Error;
 use crate::ice_options::IceConfig;
@@ -58,6 +60,9 @@ impl AnswerSetup {
     }
 }
 
+/// Makes the application's scheduler.
+pub(crate) type MakeScheduler = Arc<dyn Fn() -> Box<dyn StreamScheduler> + Send + Sync>;
+
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) certificate: Option<Certificate>,
@@ -68,6 +73,9 @@ pub(crate) struct Config {
     pub(crate) answer_setup: AnswerSetup,
     pub(crate) offer_srtp: bool,
     pub(crate) zero_checksum: bool,
+    pub(crate) interleaving: bool,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) custom_scheduler: Option<MakeScheduler>,
     pub(crate) receive_window: usize,
     pub(crate) send_buffer_limit: usize,
     pub(crate) channel_send_buffer_limit: usize,
@@ -90,6 +98,9 @@ impl Default for Config {
             answer_setup: AnswerSetup::default(),
             offer_srtp: true,
             zero_checksum: true,
+            interleaving: true,
+            scheduler: Scheduler::default(),
+            custom_scheduler: None,
             receive_window: 4 << 20,
             send_buffer_limit: 4 << 20,
             channel_send_buffer_limit: 4 << 20,
@@ -200,6 +211,34 @@ impl PeerConnectionBuilder {
         self
     }
 
+    /// Whether messages of different channels may be interleaved, fragment by fragment, with another
+    /// end that allows it too (RFC 8260), so that a small message does not wait behind a large one.
+    /// Default: true.
+    pub fn interleaving(mut self, allow: bool) -> Self {
+        self.config.interleaving = allow;
+        self
+    }
+
+    /// In which order channels send when several have something. Default: in proportion to their
+    /// [priorities](crate::DataChannel::set_priority). With an end that does not interleave, the order
+    /// is one of whole messages.
+    pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
+        self.config.scheduler = scheduler;
+        self.config.custom_scheduler = None;
+        self
+    }
+
+    /// An order of the application's own; `make` is called for each connection. The scheduler runs
+    /// inside the connection's lock, for every fragment: [`StreamScheduler`] says what that asks of it.
+    /// A panic in it ends its connection, and no other.
+    pub fn custom_scheduler(
+        mut self,
+        make: impl Fn() -> Box<dyn StreamScheduler> + Send + Sync + 'static,
+    ) -> Self {
+        self.config.custom_scheduler = Some(Arc::new(make));
+        self
+    }
+
     /// Bytes of received messages, overhead included, that may wait for the application in all
     /// channels together; the other end stops when they are used. At least 128 KiB. It also bounds
     /// what can be in flight: window / RTT is the most that can arrive in a second. To change it
@@ -212,8 +251,9 @@ impl PeerConnectionBuilder {
     }
 
     /// Bytes that may wait to be sent in all channels together, 128 bytes for each message included;
-    /// `send` waits when they are used. A larger message is taken when nothing else waits. At least
-    /// 1. To change it later: [`PeerConnection::set_send_buffer_limit`].
+    /// `send` waits when they are used. A larger message is taken when nothing else waits,
+    /// and channels with at most 64 KiB queued share a quarter more, so that they need not wait for those
+    /// with megabytes. At least 1. To change it later: [`PeerConnection::set_send_buffer_limit`].
     ///
     /// Default: 4 MiB: enough that a sender which is woken late leaves no gap, little enough that a
     /// new message is not seconds behind on a slow link.

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use peerloom_sctp::{
-    Association, Budget, CloseReason, Event, OutgoingMessage, Packet, PacketBatch, StreamId,
+    Association, Budget, CloseReason, Event, OutgoingMessage, Packet, PacketBatch, Scheduler,
+    StreamId, StreamScheduler,
 };
 
 use crate::channel::{Channel, ChannelState, MessageOptions, Phase};
@@ -205,6 +206,33 @@ impl Session {
         channel.counters.messages_sent += 1;
         channel.counters.bytes_sent += len as u64;
         Ok(())
+    }
+
+    /// Another priority for what we send on the channel. It starts as what the OPEN said, or the
+    /// options; the peer is not told. Of no effect on a channel that is closed.
+    pub fn set_priority(&mut self, key: ChannelKey, priority: u16) {
+        if let Some(channel) = self.channels.channel_mut(key) {
+            channel.priority = priority;
+            if let Some(stream) = channel.stream {
+                self.association.set_priority(stream, priority);
+            }
+        }
+    }
+
+    /// The priority of what we send on the channel; `None` once it is closed.
+    #[must_use]
+    pub fn priority(&self, key: ChannelKey) -> Option<u16> {
+        self.channels.channel(key).map(|channel| channel.priority)
+    }
+
+    /// The order in which channels send; see [`Association::set_scheduler`].
+    pub fn set_scheduler(&mut self, scheduler: Scheduler) {
+        self.association.set_scheduler(scheduler);
+    }
+
+    /// One of the application's own; see [`Association::set_custom_scheduler`].
+    pub fn set_custom_scheduler(&mut self, scheduler: Box<dyn StreamScheduler>) {
+        self.association.set_custom_scheduler(scheduler);
     }
 
     /// Processes a packet from the peer.

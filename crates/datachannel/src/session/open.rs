@@ -54,6 +54,7 @@ impl Session {
             StreamUse::Channel(_) | StreamUse::Retired => return Err(OpenError::IdInUse { id }),
         }
         let mut channel = Channel::new(Origin::Negotiated, options.ordered, options.reliability);
+        channel.priority = options.priority;
         channel.phase = Phase::Waiting { open: Bytes::new() };
         let key = self.channels.insert(channel);
         self.bind(key, StreamId(id));
@@ -82,6 +83,7 @@ impl Session {
             &options.protocol,
         ));
         let mut channel = Channel::new(Origin::Local, options.ordered, options.reliability);
+        channel.priority = options.priority;
         channel.phase = Phase::Waiting {
             open: open.encode(),
         };
@@ -201,6 +203,7 @@ impl Session {
     pub(super) fn bind(&mut self, key: ChannelKey, stream: StreamId) {
         if let Some(channel) = self.channels.channel_mut(key) {
             channel.stream = Some(stream);
+            self.association.set_priority(stream, channel.priority);
         }
         self.streams
             .set(stream.0, StreamUse::Channel(key.index() as u32));

@@ -270,6 +270,7 @@ impl Session {
         let ordered = open.channel_type.is_ordered();
         let reliability = open.reliability();
         let mut channel = Channel::new(Origin::Incoming, ordered, reliability);
+        channel.priority = open.priority;
         channel.name_bytes = u32::try_from(name_bytes).unwrap_or(u32::MAX);
         let key = self.channels.insert(channel);
         self.bind(key, stream);

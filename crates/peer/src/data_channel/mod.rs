@@ -59,9 +59,22 @@ impl DataChannel {
         self.channel.options.reliability
     }
 
-    /// The priority carried in the OPEN message.
+    /// The priority of what is sent here on this channel: that of the OPEN message, or of its options,
+    /// until it is changed.
     pub fn priority(&self) -> u16 {
-        self.channel.options.priority
+        self.channel.priority()
+    }
+
+    /// Changes the priority of what is sent here (RFC 8831 §6.4), from the next fragment that is
+    /// planned on, so within a round trip; the other end's is its own. What it means is the
+    /// [scheduler's](crate::PeerConnectionBuilder::scheduler) choice: by default a weight, so that a
+    /// channel of 512 gets twice the bytes of one of 256 while both have something to send; 0 counts
+    /// as 1. Without interleaving it counts from the next message on. No effect on a closed channel.
+    pub fn set_priority(&self, priority: u16) {
+        if self.channel.set_priority(priority) {
+            let item = Outgoing::Priority(self.channel.clone());
+            self.connection.shared.queue(item);
+        }
     }
 
     /// Whether both ends created it with an agreed id.

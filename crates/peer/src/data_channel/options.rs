@@ -19,7 +19,8 @@ pub struct DataChannelOptions {
     /// (0 to 65,534). Default: `None`, the id is chosen and the other end is told.
     pub negotiated: Option<u16>,
     /// The priority carried in the OPEN message (RFC 8831 §6.4: 128 below normal, 256 normal,
-    /// 512 high, 1024 extra high). Default: 256.
+    /// 512 high, 1024 extra high), by which both ends send until they
+    /// [change it](crate::DataChannel::set_priority). Default: 256.
     pub priority: u16,
 }
 

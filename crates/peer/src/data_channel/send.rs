@@ -180,12 +180,10 @@ impl DataChannel {
             budget: &self.channel.budget,
             bytes: charge,
         };
-        self.connection
-            .shared
-            .budget
-            .take(charge)
-            .await
-            .map_err(|_| self.ended())?;
+        let all = &self.connection.shared.budget;
+        if !self.may_use_reserve() || !all.try_take_reserve(charge) {
+            all.take(charge).await.map_err(|_| self.ended())?;
+        }
         room.keep();
         if self.state() == DataChannelState::Open {
             return Ok(());
@@ -199,11 +197,18 @@ impl DataChannel {
         if !self.channel.budget.try_take(charge) {
             return false;
         }
-        if !self.connection.shared.budget.try_take(charge) {
-            self.channel.budget.give(charge);
-            return false;
+        let all = &self.connection.shared.budget;
+        if all.try_take(charge) || self.may_use_reserve() && all.try_take_reserve(charge) {
+            return true;
         }
-        true
+        self.channel.budget.give(charge);
+        false
+    }
+
+    /// Whether so little of this channel is queued, what is being taken included, that it need not
+    /// wait for others.
+    fn may_use_reserve(&self) -> bool {
+        self.channel.budget.used() <= LITTLE
     }
 
     fn give(&self, len: usize) {
@@ -329,6 +334,9 @@ impl Drop for Permit {
         }
     }
 }
+
+/// What a channel may have queued at the cost of the connection's reserve, in bytes.
+const LITTLE: usize = 64 << 10;
 
 /// Room taken from one budget, given back if dropped before [`keep`](Self::keep).
 struct Room<'a> {

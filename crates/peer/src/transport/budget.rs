@@ -80,6 +80,13 @@ impl SendBudget {
         }
     }
 
+    /// Takes `bytes` for one that has little queued, if need be of the reserve, and past those who wait:
+    /// a few small messages do not queue up behind megabytes of another channel.
+    pub(crate) fn try_take_reserve(&self, bytes: usize) -> bool {
+        let limit = self.limit();
+        self.take_up_to(limit + limit / RESERVE, bytes)
+    }
+
     /// Takes `bytes` whatever is there: the rest of a message whose size was not known when it found
     /// room.
     pub(crate) fn take_beyond(&self, bytes: usize) {
@@ -104,7 +111,10 @@ impl SendBudget {
     }
 
     fn take_if_room(&self, bytes: usize) -> bool {
-        let limit = self.limit();
+        self.take_up_to(self.limit(), bytes)
+    }
+
+    fn take_up_to(&self, limit: usize, bytes: usize) -> bool {
         self.used
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
                 let after = used.checked_add(bytes)?;
@@ -113,6 +123,9 @@ impl SendBudget {
             .is_ok()
     }
 }
+
+/// The reserve is this part of the limit, on top of it.
+const RESERVE: usize = 4;
 
 /// Counts a waiter for as long as it waits, dropped or not.
 struct Waiting<'a>(&'a AtomicUsize);

@@ -135,6 +135,10 @@ impl Guarded {
                         }
                     }
                 }
+                Some(Outgoing::Priority(channel)) => {
+                    self.session
+                        .set_priority(channel.key, channel.take_priority());
+                }
                 Some(Outgoing::Close(channel)) => self.session.close(now, channel.key),
                 None => break,
             }

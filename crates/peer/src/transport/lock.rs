@@ -4,7 +4,7 @@
 //! system call. A debug build counts, per thread, how deep it is inside `with`;
 //! [`assert_unlocked`] stands at every place that encodes, seals, opens, decodes or does I/O.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::Reason;
 
@@ -62,6 +62,15 @@ impl<T> SessionLock<T> {
         #[cfg(feature = "lock-stats")]
         self.times.record(purpose, taken - asked, taken.elapsed());
         Ok(result)
+    }
+
+    /// The same at the end of the connection, where a panic may have been what ended it: for what is
+    /// sound whatever the session is.
+    pub(crate) fn at_the_end<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        assert_unlocked("the session lock itself");
+        let mut guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let _inside = depth::Inside::enter();
+        f(&mut guard)
     }
 
     /// A burst was applied so long after the kernel had received its first datagram.

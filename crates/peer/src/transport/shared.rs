@@ -39,6 +39,8 @@ pub(crate) enum Outgoing {
         payload: Bytes,
         options: MessageOptions,
     },
+    /// At most one of a channel.
+    Priority(Arc<Channel>),
     Close(Arc<Channel>),
 }
 
@@ -310,12 +312,10 @@ impl Shared {
         let reason = self.reason.get_or_init(|| reason);
         self.path.publish(None);
         self.budget.close();
+        // All that wait have to hear of it, also after a panic inside the lock.
         let channels = self
             .session
-            .with(Purpose::Control, |guarded| {
-                std::mem::take(&mut guarded.channels)
-            })
-            .unwrap_or_default();
+            .at_the_end(|guarded| std::mem::take(&mut guarded.channels));
         for channel in channels.values() {
             channel.close(Some(reason));
         }
@@ -324,6 +324,7 @@ impl Shared {
                 Outgoing::Message { channel, .. } | Outgoing::Close(channel) => {
                     channel.close(Some(reason));
                 }
+                Outgoing::Priority(_) => {}
             }
         }
         lock(&self.commands).clear();

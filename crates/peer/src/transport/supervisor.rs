@@ -49,7 +49,10 @@ fn start_on(
     let credentials = agent.local_credentials().clone();
     let negotiation = Negotiation::new(parameters, u64::from_le_bytes(random()?));
 
-    let session = Session::new(session_config(&config), random()?, now);
+    let mut session = Session::new(session_config(&config), random()?, now);
+    if let Some(make) = &config.custom_scheduler {
+        session.set_custom_scheduler(make());
+    }
     let shared = Arc::new(Shared::new(session, certificate.clone(), &config));
     let (control_sender, control) = mpsc::channel(CONTROL_LANE);
     // A place for every buffer, the goodbye's and the close_notify.
@@ -117,6 +120,8 @@ fn session_config(config: &Config) -> SessionConfig {
     let mut session = SessionConfig::default();
     session.association.receive_window = config.receive_window;
     session.association.zero_checksum = config.zero_checksum;
+    session.association.interleaving = config.interleaving;
+    session.association.scheduler = config.scheduler;
     session.max_message_size = config.max_message_size;
     session.association_limits.receive_message = config.max_message_size;
     session.association_limits.send_queue = send_queue_limit(config.send_buffer_limit);
