@@ -25,7 +25,7 @@ async fn messages_are_interleaved_when_both_ends_allow_it() {
         assert_eq!(patient("message", pair.at_b.recv()).await, Some(over));
         for peer in [&pair.a, &pair.b] {
             let stats = peer.stats().await.unwrap();
-            assert_eq!(stats.sctp.interleaving, interleaving);
+            assert_eq!(stats.internals.sctp.interleaving, interleaving);
         }
     }
 }
