@@ -63,12 +63,14 @@ impl SendBudget {
         }
         let _waiting = Waiting::enter(&self.waiting);
         let _head = self.line.lock().await;
-        // Half the limit has to come free before a waiter is woken: one wake-up then moves many
-        // messages. A large message may need more.
+        // Much has to come free before a waiter is woken, so that one wake-up moves many messages,
+        // but not so much that filling it keeps a worker busy for long. A large message may need
+        // more.
         loop {
             let room = self.room.notified();
             let limit = self.limit();
-            let wake_at = (limit / 2).min(limit.saturating_sub(bytes));
+            let wake_at = (limit / 2).max(limit.saturating_sub(STEP));
+            let wake_at = wake_at.min(limit.saturating_sub(bytes));
             self.wake_at.store(wake_at, Ordering::SeqCst);
             if self.closed.load(Ordering::Acquire) {
                 return Err(BudgetClosed);
@@ -143,6 +145,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// What comes free before a waiter is woken: a few messages of 64 KiB, or some hundreds of small ones,
+/// make one batch or two. Filling half of a large buffer at once kept a worker busy for 300 µs, for
+/// which acknowledgements waited.
+const STEP: usize = 128 << 10;
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -201,6 +208,26 @@ mod tests {
         budget.give(145);
         assert!(!budget.try_take(6), "the lower limit holds for what is new");
         assert!(budget.try_take(5));
+    }
+
+    /// A waiter that is woken for each byte costs a wake-up a message; one that is woken late gets
+    /// so much room at once that filling it keeps others waiting.
+    #[tokio::test]
+    async fn a_waiter_is_woken_for_a_step() {
+        let limit = 16 * STEP;
+        let budget = Arc::new(SendBudget::new(limit));
+        assert!(budget.try_take(limit));
+        let mut waiter = tokio::task::JoinSet::new();
+        waiter.spawn({
+            let budget = budget.clone();
+            async move { budget.take(1).await }
+        });
+        tokio::task::yield_now().await;
+        budget.give(STEP - 1);
+        tokio::task::yield_now().await;
+        assert!(waiter.try_join_next().is_none());
+        budget.give(1);
+        assert_eq!(waiter.join_all().await, [Ok(())]);
     }
 
     #[tokio::test]

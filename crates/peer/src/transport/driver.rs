@@ -80,6 +80,10 @@ pub(crate) struct Driver {
     pub(super) packets_ingested: usize,
     /// The last turn let others run first.
     yielded: bool,
+    /// Packets received and planned since the runtime last polled us.
+    pub(super) share: usize,
+    /// The last poll ended because its share was done, not because there was nothing to do.
+    pub(super) busy: bool,
     timer: Pin<Box<Sleep>>,
     /// What the timer is armed for.
     armed: Option<Instant>,
@@ -151,6 +155,8 @@ impl Driver {
             delivered: false,
             packets_ingested: 0,
             yielded: false,
+            share: 0,
+            busy: false,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
             closing: None,
@@ -426,12 +432,15 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let this = self.get_mut();
+        this.share = 0;
         for _ in 0..TURNS {
             this.shared.wake.begin_turn();
             match this.turn(cx) {
+                Ok(Next::Again) if this.share >= SHARE => break,
                 Ok(Next::Again) => continue,
                 Ok(Next::Sleep) => {}
                 Ok(Next::Yield) => {
+                    this.busy = false;
                     // Not the waker: that would have another worker take us at once. This has the
                     // worker run what it has, look at its sockets, and come back.
                     let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
@@ -446,10 +455,12 @@ impl Future for Driver {
                 return Poll::Ready(reason);
             }
             if this.shared.wake.sleep(cx.waker()) {
+                this.busy = false;
                 return Poll::Pending;
             }
         }
-        // Others want to run too.
+        // Others want to run too, and we are the last in the line.
+        this.busy = true;
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -467,5 +478,10 @@ const QUIET: Duration = Duration::from_secs(2);
 /// Packets of a message that came alone.
 const ALONE: usize = 2;
 
-/// Turns before the runtime may run something else: at most this many bursts in and batches out.
+/// Packets in and out before the runtime may run something else: about 30 µs. What runs longer makes
+/// every other task of this worker wait, the driver at the other end of a transfer among them, and
+/// keeps the worker from looking at its sockets.
+pub(super) const SHARE: usize = super::gather::BUDGET.packets;
+
+/// Turns before the runtime may run something else, however little each of them did.
 const TURNS: usize = 16;

@@ -10,7 +10,7 @@ use peerloom_datachannel::SendError;
 use peerloom_sctp::Budget;
 
 use super::batch::BatchBuffer;
-use super::driver::Driver;
+use super::driver::{Driver, SHARE};
 use super::lock::Purpose;
 use super::shared::{Guarded, Outgoing};
 use super::writer::Bulk;
@@ -18,12 +18,12 @@ use crate::channel::{Channel, wire_len};
 use crate::error::Reason;
 
 impl Driver {
-    /// Plans, encodes and hands over batches while there is something to send and a buffer free.
-    /// True if it stopped for neither reason.
+    /// Plans, encodes and hands over batches while there is something to send, a buffer free and our
+    /// share not done. True if there may be more to send.
     pub(super) fn gather(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Reason> {
         self.shared.take_outgoing(&mut self.scratch);
         self.pending.extend(self.scratch.drain(..));
-        for _ in 0..BATCHES_PER_TURN {
+        loop {
             let Some(mut buffer) = self.free_buffer(cx) else {
                 return Ok(false);
             };
@@ -47,8 +47,12 @@ impl Driver {
             if planned == 0 {
                 return Ok(false);
             }
+            // A SACK must not wait behind many batches: look at the sockets before the next.
+            self.share += planned;
+            if self.share >= SHARE {
+                return Ok(true);
+            }
         }
-        Ok(true)
     }
 
     /// A free batch buffer, if the writer has returned one; otherwise it wakes us when it does.
@@ -152,9 +156,6 @@ pub(super) const BUDGET: Budget = Budget {
     packets: 54,
     bytes: 54 * 1160,
 };
-
-/// Batches before the driver looks at its sockets again: a SACK must not wait behind many.
-const BATCHES_PER_TURN: usize = 4;
 
 /// Bounds the lock hold at small messages: about 100 ns each.
 const MESSAGES_PER_HOLD: usize = 256;

@@ -65,7 +65,7 @@ impl Driver {
             let mut slots = bytes.chunks_exact_mut(SLOT_BYTES).map(IoSliceMut::new);
             let mut slices: [IoSliceMut<'_>; SLOTS] =
                 std::array::from_fn(|_| slots.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
-            match socket.poll_receive(cx, &mut slices, meta) {
+            match socket.poll_receive(cx, &mut slices, meta, self.busy) {
                 Poll::Ready(Ok(filled)) => filled,
                 Poll::Ready(Err(error)) => return self.ice.receive_failed(now, index, error),
                 Poll::Pending => {
@@ -82,6 +82,7 @@ impl Driver {
                 .counters
                 .bytes_received
                 .fetch_add(run.len() as u64, Relaxed);
+            self.share += run.len().div_ceil(meta.stride.max(1));
             self.ingest(now, local, meta.addr, run, meta.stride)?;
             #[cfg(feature = "lock-stats")]
             self.record_applied(meta);
@@ -191,9 +192,9 @@ fn emptied<'a>(packets: Vec<Packet<'_>>) -> Vec<Packet<'a>> {
     packets.into_iter().filter_map(|_| None).collect()
 }
 
-/// Buffers for each receive call. One GRO run fills one; four keep up with a sender that is faster
-/// than one run for each of our turns.
-const SLOTS: usize = 4;
+/// Buffers for each receive call. One GRO run fills one. More in a turn is not faster and makes
+/// others wait.
+const SLOTS: usize = 2;
 
 /// The largest GRO run.
 const SLOT_BYTES: usize = 1 << 16;

@@ -120,15 +120,27 @@ impl UdpSocket {
 
     /// Receives into `buffers`, one GRO run of datagrams from one source in each; returns how many
     /// buffers were filled.
+    ///
+    /// The runtime asks the system which sockets are readable when a worker has nothing else to run,
+    /// and otherwise once in 61 polls. Who is `busy` does not wait for that and asks the socket.
     pub(crate) fn poll_receive(
         &self,
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
+        busy: bool,
     ) -> Poll<io::Result<usize>> {
         assert_unlocked("a receive");
         loop {
-            std::task::ready!(self.io.poll_recv_ready(cx))?;
+            if self.io.poll_recv_ready(cx)?.is_pending() {
+                if !busy || PORTABLE {
+                    return Poll::Pending;
+                }
+                return match self.state.recv(UdpSockRef::from(&self.io), buffers, meta) {
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                    received => Poll::Ready(received),
+                };
+            }
             let received = if PORTABLE {
                 self.receive_each(buffers, meta)
             } else {
@@ -287,7 +299,7 @@ mod tests {
         while got.len() < datagrams {
             let mut meta = [RecvMeta::default()];
             let mut slices = [IoSliceMut::new(&mut buffer)];
-            std::future::poll_fn(|cx| socket.poll_receive(cx, &mut slices, &mut meta))
+            std::future::poll_fn(|cx| socket.poll_receive(cx, &mut slices, &mut meta, false))
                 .await
                 .unwrap();
             got.extend(
