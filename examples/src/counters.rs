@@ -12,6 +12,7 @@ pub fn json(stats: &Internals) -> Value {
         "packets_per_send": per(transport.packets_sent, transport.send_calls),
         "packets_per_receive": per(transport.packets_received, transport.receive_calls),
         "packets_per_burst": per(transport.packets_received, transport.bursts_received),
+        "wakes_per_batch": per(transport.wakes, transport.batches_sent),
         "wakes_per_mb": per_mb(stats, transport.wakes),
         "turns_per_mb": per_mb(stats, transport.turns),
         "sacks_per_mb": per_mb(stats, sctp.sacks_sent + sctp.sacks_received),

@@ -82,6 +82,7 @@ pub(crate) struct Config {
     pub(crate) max_message_size: usize,
     pub(crate) max_channels: usize,
     pub(crate) socket_buffers: usize,
+    pub(crate) segmentation_offload: bool,
     pub(crate) close_timeout: Duration,
     pub(crate) channel_close_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
@@ -107,6 +108,7 @@ impl Default for Config {
             max_message_size: 256 << 10,
             max_channels: 65_535,
             socket_buffers: 4 << 20,
+            segmentation_offload: true,
             close_timeout: Duration::from_secs(2),
             channel_close_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(30),
@@ -300,6 +302,16 @@ impl PeerConnectionBuilder {
     /// Default: 4 MiB, since a burst that the system's 208 KiB cannot hold is lost.
     pub fn socket_buffers(mut self, bytes: usize) -> Self {
         self.config.socket_buffers = bytes;
+        self
+    }
+
+    /// Whether up to 64 datagrams are handed to the kernel in one system call where it can take them
+    /// (Linux's UDP GSO, Windows's USO).
+    ///
+    /// Default: true. A kernel that refuses is noticed without this; off is for the rare driver that
+    /// accepts them and sends something else.
+    pub fn segmentation_offload(mut self, enabled: bool) -> Self {
+        self.config.segmentation_offload = enabled;
         self
     }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::Result;
-use crate::throughput::meter::{Counts, Messages, Meter};
+use crate::throughput::meter::{Counts, Flow, Messages, Meter};
 
 /// The label of the channel that echoes.
 pub(super) const ECHO: &str = "echo";
@@ -252,6 +252,7 @@ impl Order {
 struct Upload {
     size: usize,
     meter: Meter,
+    flow: Flow,
     first: Option<Instant>,
     last: Instant,
     told: Instant,
@@ -264,6 +265,7 @@ impl Upload {
         Self {
             size,
             meter: Meter::default(),
+            flow: Flow::default(),
             first: None,
             last: now,
             told: now,
@@ -273,7 +275,7 @@ impl Upload {
 
     /// Counts a message; now and then something to tell the page.
     fn received(&mut self, message: &[u8]) -> Option<Note> {
-        self.meter.received(message, self.size);
+        self.meter.received(&mut self.flow, message, self.size);
         let now = Instant::now();
         if self.first.is_some() {
             self.max_stall = self.max_stall.max(now - self.last);

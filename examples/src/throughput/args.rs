@@ -72,6 +72,16 @@ pub struct Options {
     /// How the sender is held back: in `send` itself, or by the low-threshold event.
     #[arg(long, value_enum, default_value_t = Pace::Limit)]
     pub pace: Pace,
+    /// Send so many 10^6 bytes a second instead of as many as possible; each connection.
+    #[arg(long, value_name = "MB", value_parser = megabytes)]
+    pub rate: Option<f64>,
+    /// Connections that send at once (throughput and msgrate).
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub pairs: u16,
+    /// Whether many datagrams leave in one system call (GSO).
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub gso: bool,
     /// Round trips that `--mode latency` measures.
     #[arg(long, value_name = "N", default_value_t = 5_000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -148,6 +158,12 @@ pub struct Run {
     pub low: usize,
     /// How the sender is held back.
     pub pace: Pace,
+    /// Bytes a second that a sender does not exceed.
+    pub rate: Option<f64>,
+    /// Connections that send at once.
+    pub pairs: usize,
+    /// Whether many datagrams leave in one system call.
+    pub gso: bool,
     /// Round trips to measure.
     pub rounds: usize,
     /// Connections to open at once.
@@ -201,6 +217,9 @@ impl Options {
             high: self.high as usize,
             low: self.low as usize,
             pace: self.pace,
+            rate: self.rate,
+            pairs: usize::from(self.pairs),
+            gso: self.gso,
             rounds: self.rounds as usize,
             concurrent: usize::from(self.concurrent),
             workers: usize::from(self.workers),
@@ -217,9 +236,19 @@ impl Options {
                 self.low, self.high
             ));
         }
+        let one_connection = two_processes || self.layers == Layers::Sctp || !mode.windowed();
+        if one_connection && self.pairs > 1 {
+            return Err(format!(
+                "--pairs {} needs --layers all, one process, and a mode that counts what arrives",
+                self.pairs
+            ));
+        }
         if mode.windowed() {
             if two_processes && self.layers == Layers::Sctp {
                 return Err("--layers sctp runs in one process only".into());
+            }
+            if self.layers == Layers::Sctp && (self.rate.is_some() || !self.gso) {
+                return Err("--layers sctp has neither --rate nor --gso".into());
             }
             return Ok(());
         }
@@ -276,6 +305,13 @@ fn seconds(value: &str) -> Result<Duration, String> {
     }
 }
 
+fn megabytes(value: &str) -> Result<f64, String> {
+    match value.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate * 1e6),
+        _ => Err("must be more than 0 and at most 1000000".into()),
+    }
+}
+
 fn http_url(value: &str) -> Result<reqwest::Url, String> {
     let url = reqwest::Url::parse(value).map_err(|error| error.to_string())?;
     if url.scheme() == "http" && url.has_host() {
@@ -313,6 +349,10 @@ mod tests {
             (&["--max-retransmits", "65536"], "'65536'"),
             (&["--workers", "0"], "'0'"),
             (&["--layers", "ip"], "'ip'"),
+            (&["--rate", "0"], "'0'"),
+            (&["--pairs", "0"], "'0'"),
+            (&["--pairs", "2", "--mode", "latency"], "--pairs 2"),
+            (&["--gso", "no"], "'no'"),
             (&["--low", "9", "--high", "8"], "--low 9"),
             (&["--layers", "sctp", "--mode", "setup"], "--mode setup"),
             (&["--nonsense"], "'--nonsense'"),

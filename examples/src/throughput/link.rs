@@ -80,6 +80,7 @@ pub(crate) fn builder(run: &Run) -> PeerConnectionBuilder {
         Pace::Events => run.high + run.size,
     };
     let mut builder = PeerConnection::builder()
+        .segmentation_offload(run.gso)
         .send_buffer_limit(room)
         .channel_send_buffer_limit(room);
     if run.sockbuf > 0 {

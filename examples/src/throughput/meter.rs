@@ -14,13 +14,20 @@ pub struct Meter {
     messages: AtomicU64,
     bad: AtomicU64,
     gaps: AtomicU64,
-    /// The sequence number that would come next in order.
-    next: AtomicU64,
-    /// One more than the highest sequence number seen.
+    /// Messages up to the highest sequence number seen, of all flows.
     top: AtomicU64,
     sent: AtomicU64,
     low_events: AtomicU64,
     stop: AtomicBool,
+}
+
+/// Where one flow's receiver is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flow {
+    /// The sequence number that would come next in order.
+    next: u64,
+    /// One more than the highest sequence number seen.
+    top: u64,
 }
 
 /// A reading of a [`Meter`].
@@ -34,7 +41,7 @@ pub struct Counts {
     pub bad: u64,
     /// Messages that did not follow the one before (an error on an ordered, reliable channel).
     pub gaps: u64,
-    /// One more than the highest sequence number received.
+    /// Messages up to the highest sequence number received, of all flows.
     pub top: u64,
     /// Messages accepted for sending.
     pub sent: u64,
@@ -43,14 +50,18 @@ pub struct Counts {
 }
 
 impl Meter {
-    /// Counts a message received that should be `size` bytes long.
-    pub fn received(&self, message: &[u8], size: usize) {
+    /// Counts a message of `flow` that should be `size` bytes long.
+    pub fn received(&self, flow: &mut Flow, message: &[u8], size: usize) {
         match sequence(message, size) {
             Some(number) => {
-                if number != self.next.swap(number + 1, Relaxed) {
+                if number != flow.next {
                     self.gaps.fetch_add(1, Relaxed);
                 }
-                self.top.fetch_max(number + 1, Relaxed);
+                flow.next = number + 1;
+                if flow.next > flow.top {
+                    self.top.fetch_add(flow.next - flow.top, Relaxed);
+                    flow.top = flow.next;
+                }
             }
             None => {
                 self.bad.fetch_add(1, Relaxed);
@@ -60,9 +71,9 @@ impl Meter {
         self.bytes.fetch_add(message.len() as u64, Relaxed);
     }
 
-    /// Notes how many messages the connection has accepted.
+    /// Notes that a connection has accepted so many messages more.
     pub fn sent(&self, messages: u64) {
-        self.sent.store(messages, Relaxed);
+        self.sent.fetch_add(messages, Relaxed);
     }
 
     /// Notes that the queue ran low and the sender goes on.
@@ -153,28 +164,42 @@ mod tests {
     /// Without this a stack that mixes up two messages could pass for correct.
     #[test]
     fn damage_is_counted() {
-        let meter = Meter::default();
+        let (meter, mut flow) = (Meter::default(), Flow::default());
         let messages = Messages::new(100);
-        meter.received(&messages.numbered(0), 100);
-        meter.received(&messages.numbered(1), 100);
+        meter.received(&mut flow, &messages.numbered(0), 100);
+        meter.received(&mut flow, &messages.numbered(1), 100);
         let mut mixed = messages.numbered(2).to_vec();
         mixed[92] ^= 1;
-        meter.received(&mixed, 100);
-        meter.received(&messages.numbered(2)[..99], 100);
-        meter.received(&[], 100);
+        meter.received(&mut flow, &mixed, 100);
+        meter.received(&mut flow, &messages.numbered(2)[..99], 100);
+        meter.received(&mut flow, &[], 100);
         let counts = meter.counts();
         assert_eq!((counts.messages, counts.bad, counts.gaps), (5, 3, 0));
     }
 
     #[test]
     fn holes_and_repeats_are_gaps() {
-        let meter = Meter::default();
+        let (meter, mut flow) = (Meter::default(), Flow::default());
         let messages = Messages::new(8);
         for number in [0, 1, 3, 3, 4] {
-            meter.received(&messages.numbered(number), 8);
+            meter.received(&mut flow, &messages.numbered(number), 8);
         }
         assert_eq!(meter.counts().gaps, 2);
         assert_eq!(meter.counts().top, 5);
         assert!(meter.counts().lost_percent() < f64::EPSILON);
+    }
+
+    /// Two connections measured at once: neither's numbers are gaps of the other.
+    #[test]
+    fn flows_are_counted_together_and_ordered_apart() {
+        let (meter, mut flows) = (Meter::default(), [Flow::default(); 2]);
+        let messages = Messages::new(8);
+        for number in 0..10 {
+            for flow in &mut flows {
+                meter.received(flow, &messages.numbered(number), 8);
+            }
+        }
+        let counts = meter.counts();
+        assert_eq!((counts.messages, counts.gaps, counts.top), (20, 0, 20));
     }
 }

@@ -92,6 +92,10 @@ pub struct Flow {
     pub high: usize,
     /// How the sender was held back.
     pub pace: Pace,
+    /// Connections that sent at once.
+    pub pairs: usize,
+    /// Whether many datagrams could leave in one system call.
+    pub gso: bool,
     /// How often it was told to go on (`--pace events`).
     pub low_events: u64,
 }
@@ -165,6 +169,8 @@ impl Flow {
             sockbuf_set: run.sockbuf,
             high: run.high,
             pace: run.pace,
+            pairs: run.pairs,
+            gso: run.gso,
             low_events: whole.low_events,
         }
     }
@@ -243,6 +249,15 @@ impl fmt::Display for Report {
                 f,
                 "\n  {cpu:.2} s of CPU, {} MB of memory at most",
                 peak / 1_000
+            )?;
+        }
+        let sender = |name| self.extra.get("sender")?.get(name)?.as_f64();
+        if let (Some(packets), Some(wakes)) =
+            (sender("packets_per_send"), sender("wakes_per_batch"))
+        {
+            write!(
+                f,
+                "\n  sender: {packets:.1} packets a system call, {wakes:.2} wake-ups a batch"
             )?;
         }
         Ok(())

@@ -43,14 +43,20 @@ pub(super) fn bind(config: &Config) -> Result<Vec<Arc<UdpSocket>>, Error> {
 
 /// On the port that is asked for, on one of the range, or on any.
 fn bind_one(address: SocketAddr, config: &Config) -> io::Result<UdpSocket> {
-    let bind = |port| UdpSocket::bind(SocketAddr::new(address.ip(), port), config.socket_buffers);
+    let bind = |port| {
+        UdpSocket::bind(
+            SocketAddr::new(address.ip(), port),
+            config.socket_buffers,
+            config.segmentation_offload,
+        )
+    };
     let Some(range) = config
         .ice
         .port_range
         .clone()
         .filter(|_| address.port() == 0)
     else {
-        return UdpSocket::bind(address, config.socket_buffers);
+        return UdpSocket::bind(address, config.socket_buffers, config.segmentation_offload);
     };
     // From a random one on, so that connections do not try each other's ports in turn.
     let ports = u32::from(range.end() - range.start()) + 1;
@@ -162,7 +168,7 @@ mod tests {
     /// Every port of the range, no other, and an error that says so when none is left.
     #[tokio::test]
     async fn ports_come_from_the_range() {
-        let free = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let free = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0, true).unwrap();
         let first = free.local().port().min(u16::MAX - 2);
         drop(free);
         let builder = PeerConnection::builder()

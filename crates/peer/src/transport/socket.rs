@@ -18,6 +18,7 @@ use crate::stats::SocketStats;
 pub(crate) struct UdpSocket {
     io: TokioSocket,
     state: UdpSocketState,
+    offload: bool,
     local: SocketAddr,
     send_buffer: usize,
     receive_buffer: usize,
@@ -35,7 +36,8 @@ pub(crate) struct Sent {
 impl UdpSocket {
     /// Binds to `address` and enlarges both kernel buffers towards `buffer` bytes (0 leaves the
     /// system's default). The system may grant less; [`stats`](Self::stats) reports what it granted.
-    pub(crate) fn bind(address: SocketAddr, buffer: usize) -> io::Result<Self> {
+    /// Without `offload`, each datagram is sent by a system call of its own.
+    pub(crate) fn bind(address: SocketAddr, buffer: usize, offload: bool) -> io::Result<Self> {
         let socket = Socket::new(
             Domain::for_address(address),
             Type::DGRAM,
@@ -59,6 +61,7 @@ impl UdpSocket {
             local: io.local_addr()?,
             io,
             state,
+            offload,
             send_buffer,
             receive_buffer,
         })
@@ -105,7 +108,7 @@ impl UdpSocket {
 
     /// How many equal segments one system call can send at the moment.
     pub(crate) fn max_segments(&self) -> usize {
-        if PORTABLE {
+        if PORTABLE || !self.offload {
             1
         } else {
             self.state.max_gso_segments().max(1)
@@ -314,8 +317,8 @@ mod tests {
     /// Offloads must never change what arrives.
     #[tokio::test]
     async fn a_run_arrives_as_the_same_datagrams() {
-        let a = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
-        let b = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap();
+        let a = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0, true).unwrap();
+        let b = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 1 << 20, true).unwrap();
         let contents: Vec<u8> = (0..130 * 100 + 37).map(|i| (i / 100) as u8).collect();
         let sent = a.send(b.local(), &contents, 100).await;
         assert_eq!(sent.refused, 0);
@@ -325,10 +328,25 @@ mod tests {
         assert_eq!(got[130].len(), 37);
     }
 
+    /// Switched off, the option must reach the system calls.
+    #[tokio::test]
+    async fn without_offload_each_datagram_has_a_system_call() {
+        let b = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 1 << 20, true).unwrap();
+        for (offload, calls) in [(true, 1), (false, 20)] {
+            if offload && b.max_segments() == 1 {
+                continue;
+            }
+            let a = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0, offload).unwrap();
+            let sent = a.send(b.local(), &[7; 20 * 100], 100).await;
+            assert_eq!(sent, Sent { calls, refused: 0 }, "offload {offload}");
+            assert_eq!(receive(&b, 20).await.concat(), [7; 20 * 100]);
+        }
+    }
+
     #[tokio::test]
     async fn refused_datagrams_are_counted_and_the_socket_lives() {
-        let a = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
-        let b = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let a = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0, true).unwrap();
+        let b = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0, true).unwrap();
         // A datagram larger than UDP can carry.
         let sent = a.send(b.local(), &vec![0; 70_000], 70_000).await;
         assert_eq!(sent.refused, 1);
@@ -347,10 +365,10 @@ mod tests {
     #[cfg(target_os = "linux")]
     async fn the_kernels_drops_are_reported() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(b) = UdpSocket::bind(address.parse().unwrap(), 1) else {
+            let Ok(b) = UdpSocket::bind(address.parse().unwrap(), 1, true) else {
                 continue;
             };
-            let a = UdpSocket::bind(address.parse().unwrap(), 0).unwrap();
+            let a = UdpSocket::bind(address.parse().unwrap(), 0, true).unwrap();
             assert_eq!(b.stats().kernel_drops, Some(0), "{address}");
             for _ in 0..100 {
                 a.send(b.local(), &[0; 1000], 1000).await;
@@ -374,8 +392,8 @@ mod tests {
 
     #[tokio::test]
     async fn granted_buffer_sizes_are_reported() {
-        let enlarged = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap();
-        let default = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let enlarged = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 1 << 20, true).unwrap();
+        let default = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0, true).unwrap();
         assert!(enlarged.stats().receive_buffer > default.stats().receive_buffer);
         assert!(enlarged.stats().send_buffer > default.stats().send_buffer);
     }

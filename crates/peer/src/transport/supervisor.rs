@@ -168,7 +168,7 @@ mod tests {
     /// One of several is left out: the others may still lead somewhere.
     #[tokio::test]
     async fn one_that_works_is_enough() {
-        let works = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let works = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0, true).unwrap();
         let sockets = vec![Arc::new(UdpSocket::broken().unwrap()), Arc::new(works)];
         assert!(ended(sockets).await.is_none());
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::udp::{Received, Socket};
 use crate::Result;
 use crate::throughput::args::Run;
-use crate::throughput::meter::{Messages, Meter};
+use crate::throughput::meter::{Flow, Messages, Meter};
 
 /// An SCTP packet is the whole UDP payload here.
 const PACKET_SIZE: usize = 1_200;
@@ -39,7 +39,7 @@ pub(super) enum Part {
         run: Run,
     },
     /// Counts messages of `size` bytes.
-    Receive { size: usize },
+    Receive { size: usize, flow: Flow },
 }
 
 /// One end of the association.
@@ -81,7 +81,10 @@ impl Part {
     }
 
     pub(super) fn receive(run: &Run) -> Self {
-        Self::Receive { size: run.size }
+        Self::Receive {
+            size: run.size,
+            flow: Flow::default(),
+        }
     }
 }
 
@@ -159,8 +162,8 @@ impl End {
             match event {
                 Event::Connected { .. } => self.connected = true,
                 Event::Message(message) => {
-                    if let Part::Receive { size } = self.part {
-                        self.meter.received(&message.payload, size);
+                    if let Part::Receive { size, flow } = &mut self.part {
+                        self.meter.received(flow, &message.payload, *size);
                     }
                     self.association.release(now, message.cost);
                 }
@@ -201,7 +204,7 @@ impl End {
                 break;
             }
         }
-        self.meter.sent(*next);
+        self.meter.sent(*next - before);
         Ok(())
     }
 
