@@ -8,8 +8,7 @@
 //! Nothing happens in here in TSN space: which fragment goes where is the association's choice,
 //! this file only keeps the account of bytes.
 
-use bytes::Bytes;
-
+use crate::send::payload::{Payload, PayloadPool};
 use crate::serial::{Fsn, Mid, Ppid, Ssn, StreamId, Tsn};
 use crate::wire::{
     Checksum, Chunk, DATA_HEADER_LEN, Data, DataFlags, HEADER_LEN, I_DATA_HEADER_LEN, IData,
@@ -25,9 +24,11 @@ pub struct PacketBatch {
     /// What `PlannedChunk::Control` points into.
     control: Vec<Chunk<'static>>,
     /// What `DataPlan::message` points into: one reference per message and batch.
-    messages: Vec<Bytes>,
+    messages: Vec<Payload>,
     unqueued: Vec<(StreamId, usize)>,
-    retired: Vec<Bytes>,
+    retired: Vec<Payload>,
+    /// What the retired ones have left, for the next messages.
+    spare: PayloadPool,
     open: Option<Open>,
 }
 
@@ -71,7 +72,9 @@ impl PacketBatch {
         self.control.clear();
         self.messages.clear();
         self.unqueued.clear();
-        self.retired.clear();
+        for payload in self.retired.drain(..) {
+            self.spare.retire(payload);
+        }
         self.open = None;
     }
 
@@ -227,10 +230,8 @@ impl PacketBatch {
     /// The place of a message in this batch, for [`DataPlan::message`]. Takes one reference for
     /// any number of fragments, as long as few messages are interleaved.
     #[inline]
-    pub(crate) fn message(&mut self, message: &Bytes) -> MessageIndex {
-        // An empty slice has no address worth comparing, and the same address can be part of a
-        // shorter or longer view of the same memory.
-        let same = |last: &Bytes| last.as_ptr() == message.as_ptr() && last.len() == message.len();
+    pub(crate) fn message(&mut self, message: &Payload) -> MessageIndex {
+        let same = |other: &Payload| other.is(message);
         let from = self.messages.len().saturating_sub(MESSAGE_SEARCH);
         let found = self.messages[from..].iter().rposition(same);
         let place = found.map_or(self.messages.len(), |place| from + place);
@@ -288,8 +289,13 @@ impl PacketBatch {
 
     /// Takes over messages that are acknowledged or abandoned, to free them in
     /// [`PacketBatch::clear`].
-    pub(crate) fn retire_all(&mut self, messages: &mut Vec<Bytes>) {
+    pub(crate) fn retire_all(&mut self, messages: &mut Vec<Payload>) {
         self.retired.append(messages);
+    }
+
+    /// What the messages freed by the last [`PacketBatch::clear`] have left.
+    pub(crate) fn spare(&mut self) -> &mut PayloadPool {
+        &mut self.spare
     }
 
     fn account(&mut self, len: usize) {
@@ -345,6 +351,8 @@ fn index(value: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+
     use crate::wire::{Packet, Shutdown};
 
     const HEADER: PacketHeader = PacketHeader {
@@ -353,7 +361,17 @@ mod tests {
         verification_tag: 77,
     };
 
-    fn plan(batch: &mut PacketBatch, tsn: u32, message: &Bytes, offset: u32, len: u16) -> DataPlan {
+    fn payload(bytes: Vec<u8>) -> Payload {
+        PayloadPool::default().share(bytes.into())
+    }
+
+    fn plan(
+        batch: &mut PacketBatch,
+        tsn: u32,
+        message: &Payload,
+        offset: u32,
+        len: u16,
+    ) -> DataPlan {
         DataPlan {
             tsn: Tsn(tsn),
             stream: StreamId(3),
@@ -369,7 +387,7 @@ mod tests {
     /// The bytes are those of the wire types, and the lengths what was announced.
     #[test]
     fn planned_is_encoded() {
-        let message = Bytes::from((0..=255).collect::<Vec<u8>>());
+        let message = payload((0..=255).collect());
         let mut batch = PacketBatch::new();
         batch.begin_packet(HEADER, Checksum::Crc32c, 1162);
         assert_eq!(batch.remaining(), 1148);
@@ -408,7 +426,7 @@ mod tests {
     /// A full packet is exactly as long as allowed.
     #[test]
     fn a_packet_is_filled() {
-        let message = Bytes::from(vec![1; 5000]);
+        let message = payload(vec![1; 5000]);
         let mut batch = PacketBatch::new();
         batch.begin_packet(HEADER, Checksum::Crc32c, 1160);
         let len = u16::try_from(batch.remaining() - DATA_HEADER_LEN).unwrap();
@@ -420,7 +438,7 @@ mod tests {
     /// One packet a few bytes short would end a run of equal segments.
     #[test]
     fn padding_fills_up() {
-        let message = Bytes::from(vec![1; 5000]);
+        let message = payload(vec![1; 5000]);
         for missing in (0..200).step_by(4) {
             let mut batch = PacketBatch::new();
             batch.begin_packet(HEADER, Checksum::Crc32c, 1160);
@@ -451,7 +469,8 @@ mod tests {
     /// and not before; the working size stays.
     #[test]
     fn messages_are_referenced_once_and_freed_on_clear() {
-        let message = Bytes::from(vec![1; 64 << 10]);
+        let bytes = Bytes::from(vec![1; 64 << 10]);
+        let message = PayloadPool::default().share(bytes.clone());
         let mut batch = PacketBatch::new();
         for index in 0..50 {
             batch.begin_packet(HEADER, Checksum::Crc32c, 1160);
@@ -460,8 +479,8 @@ mod tests {
             batch.note_unqueued(StreamId(1 + (index % 2) as u16), 1132);
             batch.end_packet();
         }
-        batch.retire_all(&mut vec![Bytes::from(vec![2; 10])]);
-        assert_eq!(batch.messages.len(), 1);
+        batch.retire_all(&mut vec![message]);
+        assert_eq!((batch.messages.len(), bytes.is_unique()), (1, false));
         assert_eq!(
             batch.unqueued(),
             [(StreamId(1), 25 * 1132), (StreamId(2), 25 * 1132)]
@@ -472,6 +491,6 @@ mod tests {
             (batch.len(), batch.unqueued().len(), batch.retired.len()),
             (0, 0, 0)
         );
-        assert!(message.is_unique() && batch.packets.capacity() == capacity);
+        assert!(bytes.is_unique() && batch.packets.capacity() == capacity);
     }
 }

@@ -235,6 +235,13 @@ impl Session {
         self.association.set_custom_scheduler(scheduler);
     }
 
+    /// Whether the send queue has room for a message of `len` bytes. If it has,
+    /// [`send`](Self::send) does not answer [`SendError::QueueFull`].
+    #[must_use]
+    pub fn has_room(&self, len: usize) -> bool {
+        self.association.has_room(len.max(ppid::EMPTY.len()))
+    }
+
     /// Processes a packet from the peer.
     pub fn handle_packet(&mut self, now: Instant, packet: &Packet<'_>) {
         self.association.handle_packet(now, packet);

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use peerloom_datachannel::SendError;
 use peerloom_sctp::Budget;
 
 use super::batch::BatchBuffer;
@@ -109,6 +108,13 @@ impl Guarded {
     ) -> u64 {
         let mut refused = 0;
         for _ in 0..MESSAGES_PER_HOLD {
+            // Looked at before the message is handed over: to get it back when it is refused, it would
+            // have to be cloned, and cloning a `Bytes` made from a `Vec` allocates.
+            if let Some(Outgoing::Message { payload, .. }) = pending.front()
+                && !self.session.has_room(payload.len())
+            {
+                break;
+            }
             match pending.pop_front() {
                 Some(Outgoing::Message {
                     channel,
@@ -117,26 +123,14 @@ impl Guarded {
                     options,
                 }) => {
                     let bytes = wire_len(payload.len());
-                    let sent =
-                        self.session
-                            .send_with(now, channel.key, kind, payload.clone(), options);
-                    match sent {
-                        Ok(()) => {}
-                        Err(SendError::QueueFull { .. }) => {
-                            pending.push_front(Outgoing::Message {
-                                channel,
-                                kind,
-                                payload,
-                                options,
-                            });
-                            break;
-                        }
-                        // The channel or the session has closed since it was accepted.
-                        Err(_) => {
-                            refused += 1;
-                            channel.lost.store(true, Relaxed);
-                            unqueued.push((channel, bytes));
-                        }
+                    let sent = self
+                        .session
+                        .send_with(now, channel.key, kind, payload, options);
+                    // Refused, the channel or the session has closed since it was accepted.
+                    if sent.is_err() {
+                        refused += 1;
+                        channel.lost.store(true, Relaxed);
+                        unqueued.push((channel, bytes));
                     }
                 }
                 Some(Outgoing::Priority(channel)) => {

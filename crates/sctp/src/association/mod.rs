@@ -277,8 +277,8 @@ impl Association {
         if queue.is_resetting(stream) {
             return Err(SendError::Resetting { stream });
         }
-        let limit = self.limits.send_queue;
-        if queued + len > limit || queue.held_messages() >= self.limits.send_messages {
+        if !self.has_room(len) {
+            let limit = self.limits.send_queue;
             return Err(SendError::QueueFull { len, queued, limit });
         }
         self.counters.messages_sent += 1;
@@ -311,6 +311,15 @@ impl Association {
     #[must_use]
     pub fn priority(&self, stream: StreamId) -> u16 {
         self.sender.queue().priority(stream)
+    }
+
+    /// Whether the send queue has room for a message of `len` bytes: [`Association::send`] does not
+    /// answer [`SendError::QueueFull`] then.
+    #[must_use]
+    pub fn has_room(&self, len: usize) -> bool {
+        let queue = self.sender.queue();
+        queue.held_bytes().saturating_add(len) <= self.limits.send_queue
+            && queue.held_messages() < self.limits.send_messages
     }
 
     /// Bytes of messages on `stream` that have not been transmitted at all.

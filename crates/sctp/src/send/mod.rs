@@ -10,6 +10,7 @@ mod gather;
 mod outstanding;
 mod pacing;
 mod partial;
+pub(crate) mod payload;
 mod queue;
 mod recovery;
 mod rto;
@@ -20,6 +21,7 @@ mod slab;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use payload::Payload;
 
 use crate::batch::PacketBatch;
 use crate::config::Config;
@@ -74,7 +76,7 @@ pub(crate) struct Sender {
     max_outstanding: usize,
     t3_max: Duration,
     /// Acknowledged or abandoned messages, to be freed where no one waits.
-    retired: Vec<Bytes>,
+    retired: Vec<Payload>,
     /// Bytes that left the queue other than by transmission since the last gather.
     unqueued: Vec<(StreamId, usize)>,
     /// Messages given up since the owner last asked.
@@ -413,6 +415,7 @@ impl Sender {
     /// Hands over what became of messages since the last batch.
     pub(crate) fn flush(&mut self, batch: &mut PacketBatch) {
         batch.retire_all(&mut self.retired);
+        self.queue.refill(batch.spare());
         for (stream, bytes) in self.unqueued.drain(..) {
             batch.note_unqueued(stream, bytes);
         }

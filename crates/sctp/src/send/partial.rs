@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::serial::{Ssn, StreamId, Tsn};
 use crate::wire::{Chunk, ForwardTsn, IForwardTsn, SkippedMessage, SkippedStream};
 
 use super::outstanding::{ChunkState, Fragment, Moment};
+use super::payload::Payload;
 use super::recovery::nanos;
 use super::{Sender, add};
 
@@ -53,7 +53,7 @@ impl Partial {
 
 impl Sender {
     /// Gives up a message nothing of which was sent, and which no one will miss therefore.
-    pub(super) fn abandon_unsent(&mut self, stream: StreamId, payload: Bytes) {
+    pub(super) fn abandon_unsent(&mut self, stream: StreamId, payload: Payload) {
         add(&mut self.unqueued, stream, payload.len());
         add(&mut self.abandoned, stream, 1);
         self.counters.messages_abandoned += 1;

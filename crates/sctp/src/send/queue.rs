@@ -11,13 +11,14 @@ use crate::pages::Pages;
 use crate::serial::{Fsn, Mid, Ppid, StreamId, Tsn};
 
 use super::outstanding::Moment;
+use super::payload::{Payload, PayloadPool};
 use super::scheduler::{DEFAULT_PRIORITY, Keyed, NextMessage, Scheduler, StreamScheduler};
 use super::slab::{NONE, Slab};
 
 /// A message.
 #[derive(Debug)]
 pub(crate) struct Message {
-    pub(crate) payload: Bytes,
+    pub(crate) payload: Payload,
     pub(crate) stream: StreamId,
     pub(crate) ppid: Ppid,
     pub(crate) ordered: bool,
@@ -69,6 +70,8 @@ pub(crate) enum Limit {
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     messages: Slab<Message>,
+    /// For the payloads of the next ones.
+    spare: PayloadPool,
     streams: Pages<Stream>,
     /// Streams with something to send.
     active: Vec<StreamId>,
@@ -157,6 +160,7 @@ impl SendQueue {
     pub(crate) fn new(scheduler: Scheduler) -> Self {
         Self {
             messages: Slab::new(),
+            spare: PayloadPool::default(),
             streams: Pages::default(),
             active: Vec::new(),
             turns: Turns::Standard(Keyed::new(scheduler)),
@@ -199,6 +203,11 @@ impl SendQueue {
         self.messages.get(key)
     }
 
+    /// What the payloads of messages that are gone have left.
+    pub(crate) fn refill(&mut self, spare: &mut PayloadPool) {
+        self.spare.refill_from(spare);
+    }
+
     /// Queues a message.
     pub(crate) fn push(
         &mut self,
@@ -210,7 +219,7 @@ impl SendQueue {
     ) {
         let len = payload.len();
         let key = self.messages.insert(Message {
-            payload,
+            payload: self.spare.share(payload),
             stream,
             ppid,
             ordered,
@@ -428,7 +437,7 @@ impl SendQueue {
 
     /// The first TSN of the message left the outstanding ring, where `next` follows. With the last
     /// one the message is gone, and what is left of it is returned to be freed.
-    pub(crate) fn release_tsn(&mut self, key: u32, next: Option<Tsn>) -> Option<Bytes> {
+    pub(crate) fn release_tsn(&mut self, key: u32, next: Option<Tsn>) -> Option<Payload> {
         let message = self.messages.get_mut(key)?;
         message.outstanding -= 1;
         message.first_tsn = next;
@@ -471,7 +480,7 @@ impl SendQueue {
     /// Removes messages at the heads of their streams that expired before anything of them was
     /// sent, at most once per expiry. A message behind another is looked at when its turn comes.
     /// The current message is left alone once it is being cut; [`super::Sender`] abandons it.
-    pub(crate) fn expire(&mut self, now: Moment, mut gone: impl FnMut(StreamId, Bytes)) {
+    pub(crate) fn expire(&mut self, now: Moment, mut gone: impl FnMut(StreamId, Payload)) {
         if self.next_expiry.is_none_or(|at| now < at) {
             return;
         }
@@ -518,7 +527,7 @@ impl SendQueue {
     pub(crate) fn remove_streams_from(
         &mut self,
         first: u16,
-        mut gone: impl FnMut(StreamId, Bytes),
+        mut gone: impl FnMut(StreamId, Payload),
     ) {
         let beyond = self.active.iter().copied().filter(|s| s.0 >= first);
         let beyond: Vec<StreamId> = beyond.collect();
@@ -568,7 +577,7 @@ impl SendQueue {
     }
 
     /// Forgets all messages, handing out what was queued: bytes without a TSN and payloads.
-    pub(crate) fn clear(&mut self, mut gone: impl FnMut(StreamId, usize, Bytes)) {
+    pub(crate) fn clear(&mut self, mut gone: impl FnMut(StreamId, usize, Payload)) {
         for message in self.messages.drain() {
             let unsent = if message.abandoned {
                 0
