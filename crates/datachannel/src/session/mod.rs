@@ -242,6 +242,15 @@ impl Session {
         self.association.has_room(len.max(ppid::EMPTY.len()))
     }
 
+    /// Gives memory back that queues have grown by and do not use: for a connection that has been
+    /// quiet for a while. Nothing else changes.
+    pub fn shrink(&mut self) {
+        self.association.shrink();
+        self.events.shrink_to_fit();
+        self.waiting.shrink_to_fit();
+        self.acks.shrink_to_fit();
+    }
+
     /// Processes a packet from the peer.
     pub fn handle_packet(&mut self, now: Instant, packet: &Packet<'_>) {
         self.association.handle_packet(now, packet);

@@ -270,7 +270,7 @@ impl Driver {
             self.handle_ice_events(now)?;
         }
         self.dtls.handle_timeout(now);
-        self.trim(now);
+        self.trim(now)?;
         self.with_session(|session| {
             if session.poll_timeout().is_some_and(|at| at <= now) {
                 session.handle_timeout(now);
@@ -280,12 +280,12 @@ impl Driver {
 
     /// Gives the memory of batches and bursts back once the connection is quiet. The checks of ICE
     /// bring us here every few seconds.
-    fn trim(&mut self, now: Instant) {
+    fn trim(&mut self, now: Instant) -> Result<(), Reason> {
         if self
             .last_batch
             .is_none_or(|at| now.saturating_duration_since(at) < QUIET)
         {
-            return;
+            return Ok(());
         }
         self.last_batch = None;
         while let Ok(buffer) = self.returned.try_recv() {
@@ -299,6 +299,13 @@ impl Driver {
         self.unqueued = Vec::new();
         self.events = Vec::new();
         self.pending.shrink_to_fit();
+        self.shared.shrink();
+        let channels: Vec<_> = self.shared.session.with(Purpose::Control, |guarded| {
+            guarded.session.shrink();
+            guarded.channels.values().cloned().collect()
+        })?;
+        channels.iter().for_each(|channel| channel.inbox.shrink());
+        Ok(())
     }
 
     /// Runs `f` on the session and passes on what came of it.

@@ -45,6 +45,12 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
+    /// Gives memory back that the queues do not use.
+    pub(crate) fn shrink(&self) {
+        lock(&self.taken).shrink_to_fit();
+        lock(&self.arriving).shrink_to_fit();
+    }
+
     /// No more messages will come. Those that are here can still be taken.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);

@@ -141,6 +141,11 @@ impl Shared {
         std::mem::swap(empty, &mut *lock(&self.outgoing));
     }
 
+    /// Gives memory back that the queue to the session does not use.
+    pub(crate) fn shrink(&self) {
+        lock(&self.outgoing).shrink_to_fit();
+    }
+
     /// Gives the driver a command.
     pub(crate) fn command(&self, command: Command) -> Result<(), Error> {
         self.ready_for_command()?;

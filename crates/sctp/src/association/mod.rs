@@ -343,6 +343,18 @@ impl Association {
         }
     }
 
+    /// Gives memory back that queues have grown by and do not use: for a connection that has been
+    /// quiet for a while. Nothing else changes.
+    pub fn shrink(&mut self) {
+        self.sender.shrink();
+        if let Some(inbound) = &mut self.inbound {
+            inbound.shrink();
+        }
+        self.control.shrink_to_fit();
+        self.replies.shrink_to_fit();
+        self.events.shrink_to_fit();
+    }
+
     /// Resets outgoing streams (RFC 6525 §5.1.2): each once everything queued on it is sent, after
     /// which its next message has sequence number zero. [`Event::OutgoingResetDone`] follows. Until
     /// then nothing can be sent on it. Streams already being reset are passed over.

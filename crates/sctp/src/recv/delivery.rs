@@ -70,6 +70,12 @@ impl Delivery {
         self.generous_below = window / 2;
     }
 
+    /// Gives memory back that is not in use.
+    pub(super) fn shrink(&mut self) {
+        self.ready.shrink_to_fit();
+        self.arena = Arena::default();
+    }
+
     /// A buffer for a message of which `len` bytes come now.
     #[inline]
     pub(super) fn buffer(&self, is_begin: bool, len: usize) -> Buffer {

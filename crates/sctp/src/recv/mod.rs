@@ -403,6 +403,12 @@ impl Inbound {
         Some(message)
     }
 
+    /// Gives memory back that is not in use.
+    pub(crate) fn shrink(&mut self) {
+        self.delivery.shrink();
+        self.tracker.shrink();
+    }
+
     /// The application took messages of this cost. May make a window update due, and the window
     /// larger: `rtt` is the path's round trip, if known.
     pub(crate) fn release(&mut self, now: Instant, cost: usize, rtt: Option<Duration>) {

@@ -240,6 +240,13 @@ impl Tracker {
         }
     }
 
+    /// Gives the ring back if nothing is missing.
+    pub(super) fn shrink(&mut self) {
+        if !self.has_gaps() {
+            self.ring = Vec::new();
+        }
+    }
+
     /// Grows the ring so that it holds `ahead` TSNs after the cumulative one.
     fn reserve(&mut self, ahead: u32) {
         let bits = (ahead as usize)

@@ -214,6 +214,15 @@ impl Sender {
         self.t3 = None;
     }
 
+    /// Gives memory back that is not in use.
+    pub(crate) fn shrink(&mut self) {
+        self.queue.shrink();
+        self.outstanding.shrink();
+        self.retired.shrink_to_fit();
+        self.unqueued.shrink_to_fit();
+        self.abandoned.shrink_to_fit();
+    }
+
     /// Forgets all messages.
     pub(crate) fn discard_all(&mut self) {
         let (unqueued, retired) = (&mut self.unqueued, &mut self.retired);

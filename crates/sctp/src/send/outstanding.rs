@@ -122,6 +122,11 @@ impl Outstanding {
         self.ring.len()
     }
 
+    /// Gives memory back that is not in use.
+    pub(crate) fn shrink(&mut self) {
+        self.ring.shrink_to_fit();
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }

@@ -208,6 +208,12 @@ impl SendQueue {
         self.spare.refill_from(spare);
     }
 
+    /// Gives memory back that is not in use.
+    pub(crate) fn shrink(&mut self) {
+        self.messages.shrink();
+        self.spare.shrink();
+    }
+
     /// Queues a message.
     pub(crate) fn push(
         &mut self,

@@ -78,6 +78,13 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Gives the memory of free slots back, if all are free: the others keep their keys.
+    pub(crate) fn shrink(&mut self) {
+        if self.len == 0 {
+            *self = Self::new();
+        }
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> + '_ {
         self.slots.iter_mut().filter_map(|slot| match slot {
             Slot::Used(value) => Some(value),
@@ -114,7 +121,12 @@ mod tests {
             (b, a, 2)
         );
         assert_eq!(slab.len(), 3);
+        slab.shrink();
+        assert_eq!(slab.get(2), Some(&'e'), "in use, nothing moves");
         assert_eq!(slab.drain().collect::<String>(), "dce");
         assert_eq!(slab.insert('f'), 0);
+        slab.remove(0);
+        slab.shrink();
+        assert_eq!((slab.slots.capacity(), slab.insert('g')), (0, 0));
     }
 }
