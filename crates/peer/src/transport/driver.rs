@@ -82,6 +82,8 @@ pub(crate) struct Driver {
     yielded: bool,
     /// Packets received and planned since the runtime last polled us.
     pub(super) share: usize,
+    /// The last receive call returned many datagrams, each by itself.
+    pub(super) single: bool,
     /// The last poll ended because its share was done, not because there was nothing to do.
     pub(super) busy: bool,
     timer: Pin<Box<Sleep>>,
@@ -156,6 +158,7 @@ impl Driver {
             packets_ingested: 0,
             yielded: false,
             share: 0,
+            single: false,
             busy: false,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,

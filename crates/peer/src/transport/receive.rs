@@ -65,7 +65,8 @@ impl Driver {
             let mut slots = bytes.chunks_exact_mut(SLOT_BYTES).map(IoSliceMut::new);
             let mut slices: [IoSliceMut<'_>; SLOTS] =
                 std::array::from_fn(|_| slots.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
-            match socket.poll_receive(cx, &mut slices, meta, self.busy) {
+            let slots = if self.single { SLOTS } else { RUNS };
+            match socket.poll_receive(cx, &mut slices[..slots], meta, self.busy) {
                 Poll::Ready(Ok(filled)) => filled,
                 Poll::Ready(Err(error)) => return self.ice.receive_failed(now, index, error),
                 Poll::Pending => {
@@ -76,6 +77,8 @@ impl Driver {
         };
         self.ice.receive_worked(index);
         count(&self.shared.counters.receive_calls);
+        let single = |meta: &RecvMeta| meta.len <= meta.stride;
+        self.single = filled >= RUNS && meta[..filled].iter().all(single);
         for (slot, meta) in bytes.chunks_exact_mut(SLOT_BYTES).zip(&meta[..filled]) {
             let run = &mut slot[..meta.len];
             self.shared
@@ -192,9 +195,13 @@ fn emptied<'a>(packets: Vec<Packet<'_>>) -> Vec<Packet<'a>> {
     packets.into_iter().filter_map(|_| None).collect()
 }
 
-/// Buffers for each receive call. One GRO run fills one. More in a turn is not faster and makes
-/// others wait.
-const SLOTS: usize = 2;
+/// Buffers for a receive call that may return GRO runs. Each fills one; more in a turn is not faster
+/// and makes others wait.
+const RUNS: usize = 2;
 
-/// The largest GRO run.
+/// Buffers for a receive call that returns single datagrams, as without GRO: about one share.
+const SLOTS: usize = 32;
+
+/// The largest GRO run. The buffers behind the first few are touched only as far as datagrams fill
+/// them.
 const SLOT_BYTES: usize = 1 << 16;
