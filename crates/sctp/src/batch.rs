@@ -350,9 +350,9 @@ fn index(value: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bytes::Bytes;
 
+    use super::*;
     use crate::wire::{Packet, Shutdown};
 
     const HEADER: PacketHeader = PacketHeader {

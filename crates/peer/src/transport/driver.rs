@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
 use super::batch::BatchBuffer;
+use super::closing::Closing;
 use super::described::Described;
 use super::dtls::DtlsTransport;
 use super::ice::IceTransport;
@@ -89,7 +90,7 @@ pub(crate) struct Driver {
     timer: Pin<Box<Sleep>>,
     /// What the timer is armed for.
     armed: Option<Instant>,
-    closing: Option<Closing>,
+    pub(super) closing: Option<Closing>,
 }
 
 /// What a turn ends with.
@@ -101,12 +102,6 @@ enum Next {
     Yield,
     /// Nothing is left to do.
     Sleep,
-}
-
-/// Closing on request: until everything is delivered, or the deadline.
-#[derive(Debug)]
-struct Closing {
-    deadline: Instant,
 }
 
 /// Lanes and buffers that connect a driver with its writer.
@@ -364,50 +359,6 @@ impl Driver {
         if self.control.try_send(datagram).is_err() {
             count(&self.shared.counters.control_lane_full);
         }
-    }
-
-    /// Ends the driver when that was asked for and what was accepted is delivered.
-    fn end_if_done(&mut self, now: Instant) -> Result<(), Reason> {
-        if self.shared.is_abandoned() {
-            return Err(Reason::Dropped);
-        }
-        let Some(closing) = &self.closing else {
-            return Ok(());
-        };
-        let delivered = self.pending.is_empty()
-            && self.shared.is_outgoing_empty()
-            && self.shared.session.with(Purpose::Control, |guarded| {
-                let stats = guarded.session.association().stats();
-                stats.unsent_bytes == 0 && stats.outstanding == 0
-            })?;
-        if delivered || now >= closing.deadline || !self.dtls.is_established() {
-            return Err(Reason::Local);
-        }
-        Ok(())
-    }
-
-    /// The last packets: an ABORT and a close_notify, unless the other end was first.
-    fn say_goodbye(&mut self, reason: &Reason) {
-        if !self.dtls.is_established() || matches!(reason, Reason::Poisoned) {
-            return;
-        }
-        let now = tokio::time::Instant::now().into_std();
-        let batch = &mut self.batch;
-        batch.clear();
-        let planned = self.shared.session.with(Purpose::Control, |guarded| {
-            guarded.session.abort(now, "closed");
-            guarded
-                .session
-                .poll_transmit(now, batch, super::gather::BUDGET)
-        });
-        if matches!(planned, Ok(packets) if packets > 0) {
-            let mut buffer = BatchBuffer::default();
-            buffer.encode(&self.batch);
-            // A full lane means a writer that waits for its socket: then the close_notify has no
-            // place either, and the other end finds out by consent.
-            let _ = self.bulk.try_send(Bulk::Batch(buffer));
-        }
-        let _ = self.bulk.try_send(Bulk::CloseNotify);
     }
 
     fn stats(&self) -> Result<Internals, Reason> {

@@ -2,6 +2,7 @@
 
 mod batch;
 pub(crate) mod budget;
+mod closing;
 mod demux;
 pub(crate) mod described;
 pub(crate) mod driver;

@@ -80,6 +80,7 @@ impl UdpSocket {
             local: io.local_addr()?,
             state: UdpSocketState::new(UdpSockRef::from(&io))?,
             io,
+            offload: true,
             send_buffer: 0,
             receive_buffer: 0,
         })
