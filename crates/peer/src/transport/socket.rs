@@ -68,7 +68,7 @@ impl UdpSocket {
     }
 
     /// One that can never receive: a TCP socket without a connection.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn broken() -> io::Result<Self> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;

@@ -142,7 +142,8 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
 /// How long the writer may take to send what is left when the connection ends.
 const WRITER_GRACE: Duration = Duration::from_millis(500);
 
-#[cfg(test)]
+// `UdpSocket::broken` is a Unix descriptor of the wrong kind.
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::transport::shared::Handle;
