@@ -75,9 +75,9 @@ impl PayloadPool {
     }
 }
 
-/// As many messages as one acknowledgement frees in bulk. 14 KiB, given back when the connection is
-/// quiet.
-const MAX_SPARE: usize = 256;
+/// More messages of 1 KiB than one batch of acknowledgements frees. 56 KiB, given back when the
+/// connection is quiet.
+const MAX_SPARE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
