@@ -13,7 +13,7 @@ use super::super::meter::Meter;
 use super::super::window::Progress;
 use super::super::{flow, link, watchdog};
 use super::{CONTROL, Control, Start};
-use crate::{Error, Result, signaling};
+use crate::{Error, Result, counters, signaling};
 
 /// How long the listening process may take to answer an offer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -63,7 +63,11 @@ async fn session(connection: &PeerConnection, url: &Url, run: &Run, json: bool) 
             Some(Control::Progress { mb_per_s, done }) => {
                 line.progress(Progress { done, mb_per_s });
             }
-            Some(Control::Result { report, text }) => {
+            Some(Control::Result { mut report, text }) => {
+                if let Some(report) = report.as_object_mut() {
+                    let stats = connection.stats().await?.internals;
+                    report.insert("sender".to_owned(), counters::json(&stats));
+                }
                 break Ok(if json { report.to_string() } else { text });
             }
             Some(Control::Refused { why }) => break Err(Error::from(why)),

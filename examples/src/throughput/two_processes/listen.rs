@@ -18,7 +18,7 @@ use super::super::report::{Figures, Flow, Report};
 use super::super::window::{Open, Ticker, WARM_UP};
 use super::super::{flow, link, live};
 use super::{CONTROL, Control, Start};
-use crate::{Result, signaling};
+use crate::{Result, counters, signaling};
 
 /// The longest window that a stranger may ask for.
 const LONGEST: f64 = 3_600.0;
@@ -128,9 +128,12 @@ async fn measure(
         }
     };
     let whole = meter.counts();
-    let so_rcvbuf = link::so_rcvbuf(&connection.stats().await?.internals);
-    let flow = Flow::new(run, &window, &whole, so_rcvbuf);
-    Ok(Report::new(run, Figures::Flow(flow), window.cpu_s))
+    let stats = connection.stats().await?.internals;
+    let flow = Flow::new(run, &window, &whole, link::so_rcvbuf(&stats));
+    Ok(
+        Report::new(run, Figures::Flow(flow), window.cpu_s)
+            .with("receiver", counters::json(&stats)),
+    )
 }
 
 async fn channels(connection: &PeerConnection) -> Result<(DataChannel, DataChannel)> {
