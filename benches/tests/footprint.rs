@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cap::Cap;
 use peerloom::DataChannelOptions;
+use peerloom_benches::Result;
 use peerloom_benches::loopback::Pair;
 
 #[global_allocator]
@@ -21,14 +22,14 @@ fn a_quiet_connection_has_given_its_buffers_back() {
     runtime.block_on(async {
         // The receive buffers belong to the thread and stay.
         let first = Pair::new(DataChannelOptions::default()).await.unwrap();
-        busy(&first).await;
+        busy(&first).await.unwrap();
         first.close().await;
 
         let before = ALLOCATOR.allocated();
         let pair = Pair::new(DataChannelOptions::default()).await.unwrap();
         quiet().await;
         let fresh = held_since(before);
-        busy(&pair).await;
+        busy(&pair).await.unwrap();
         let right_after = held_since(before);
         quiet().await;
         let after = held_since(before);
@@ -47,19 +48,20 @@ fn a_quiet_connection_has_given_its_buffers_back() {
 
 /// Everything that grows: queues of many small messages, windows full of large ones, and what waits
 /// for an application that does not read.
-async fn busy(pair: &Pair) {
+async fn busy(pair: &Pair) -> Result<()> {
     for (size, messages) in [(64, 60_000), (1_024, 8_000), (65_535, 400)] {
         let body = Bytes::from(vec![7; size]);
-        pair.transfer(messages, move || body.clone()).await.unwrap();
+        pair.transfer(messages, move || body.clone()).await?;
     }
     let body = Bytes::from(vec![7; 512]);
     for _ in 0..UNREAD {
-        pair.at_a.send(body.clone()).await.unwrap();
+        pair.at_a.send(body.clone()).await?;
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     for _ in 0..UNREAD {
-        pair.at_b.recv().await.unwrap();
+        pair.at_b.recv().await.ok_or("the channel closed")?;
     }
+    Ok(())
 }
 
 /// Time passes at once, but for what the connection does in it.
