@@ -23,7 +23,7 @@ fn bulk_leaves_in_long_batches_with_few_wake_ups() {
             let pair = Pair::new(DataChannelOptions::default()).await.unwrap();
             let body = Bytes::from(vec![7; size]);
             pair.transfer(messages, move || body.clone()).await.unwrap();
-            let stats = pair.a.stats().await.unwrap();
+            let stats = pair.a.stats().await.unwrap().internals;
             let transport = stats.transport;
             let batches = transport.batches_sent as f64;
             let in_batch = transport.packets_sent as f64 / batches;
@@ -72,7 +72,14 @@ fn nobody_waits_for_more_than_a_batch() {
         turns.store(0, Relaxed);
         pair.transfer(500, move || body.clone()).await.unwrap();
         let turns = turns.load(Relaxed);
-        let batches = pair.a.stats().await.unwrap().transport.batches_sent;
+        let batches = pair
+            .a
+            .stats()
+            .await
+            .unwrap()
+            .internals
+            .transport
+            .batches_sent;
         println!("{batches} batches, another task ran {turns} times");
         assert!(turns >= batches, "{turns} turns in {batches} batches");
         other.abort();

@@ -392,7 +392,7 @@ mod tests {
     /// polling for ever what does not.
     #[tokio::test]
     async fn only_errors_that_last_make_a_socket_deaf() {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), 0, true).unwrap();
         let agent = Agent::new(peerloom_ice::AgentConfig::default(), [1; 32]);
         let sockets = vec![Arc::new(socket)];
         let mut ice = IceTransport::new(agent, sockets, Vec::new(), IceConfig::default());
