@@ -7,6 +7,7 @@
 pub mod browser;
 pub mod counters;
 pub mod host;
+pub mod program;
 pub mod rooms;
 pub mod signaling;
 pub mod throughput;

@@ -143,8 +143,8 @@ impl PeerConnection {
     /// made here.
     ///
     /// # Errors
-    /// [`Error::Negotiation`] when it does not fit the signalling state; nothing changed then.
-    /// Cancel-safe.
+    /// [`Error::Negotiation`] when it does not fit the signalling state, [`Error::Busy`] when too much
+    /// waits for the connection; nothing changed then. Cancel-safe.
     pub async fn set_local_description(
         &self,
         description: impl Into<Option<SessionDescription>>,
@@ -155,8 +155,8 @@ impl PeerConnection {
     /// Sets a description that came from the other end.
     ///
     /// # Errors
-    /// [`Error::Negotiation`] names the line or the value that is wrong; nothing changed then.
-    /// Cancel-safe.
+    /// [`Error::Negotiation`] names the line or the value that is wrong, [`Error::Busy`] says that too
+    /// much waits for the connection; nothing changed then. Cancel-safe.
     pub async fn set_remote_description(
         &self,
         description: SessionDescription,

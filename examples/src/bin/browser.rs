@@ -5,25 +5,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use peerloom_examples::browser::{self, Options};
-use tokio::net::TcpListener;
+use peerloom_examples::program;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::exit(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> peerloom_examples::Result<()> {
-    let listener = TcpListener::bind(options.http)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", options.http))?;
-    let address = listener.local_addr()?;
+    let (listener, address) = program::listen(options.http).await?;
     let _ = writeln!(std::io::stdout(), "open http://{address} in a browser");
     browser::serve(listener).await
 }

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use peerloom_examples::rooms;
-use tokio::net::TcpListener;
+use peerloom_examples::{program, rooms};
 
 /// Pairs two ends that come to the same room and passes their signals on: pages with the script at
 /// /negotiate.js, native ends with `Negotiator`.
@@ -20,20 +19,11 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::exit(run(&Options::parse()).await)
 }
 
 async fn run(options: &Options) -> peerloom_examples::Result<()> {
-    let listener = TcpListener::bind(options.http)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", options.http))?;
-    let address = listener.local_addr()?;
+    let (listener, address) = program::listen(options.http).await?;
     let _ = writeln!(std::io::stdout(), "rooms at http://{address}/rooms/NAME");
     axum::serve(listener, rooms::router()).await?;
     Ok(())

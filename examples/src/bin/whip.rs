@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use peerloom_examples::whip;
-use tokio::net::TcpListener;
+use peerloom_examples::{program, whip};
 
 /// Data channels with HTTP for signalling, in the manner of WHIP (RFC 9725): a POST with the offer
 /// is answered with the answer.
@@ -38,22 +37,13 @@ enum Mode {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Options::parse().mode).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::exit(run(Options::parse().mode).await)
 }
 
 async fn run(mode: Mode) -> peerloom_examples::Result<()> {
     match mode {
         Mode::Serve { http } => {
-            let listener = TcpListener::bind(http)
-                .await
-                .map_err(|error| format!("cannot listen on {http}: {error}"))?;
-            let address = listener.local_addr()?;
+            let (listener, address) = program::listen(http).await?;
             let _ = writeln!(
                 std::io::stdout(),
                 "endpoint http://{address}/whip and page http://{address}/"
