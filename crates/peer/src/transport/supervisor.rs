@@ -143,7 +143,8 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
 const WRITER_GRACE: Duration = Duration::from_millis(500);
 
 // `UdpSocket::broken` is a Unix descriptor of the wrong kind.
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::transport::shared::Handle;
