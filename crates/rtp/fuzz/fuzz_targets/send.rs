@@ -21,6 +21,7 @@ enum Call {
     Rtcp(Vec<u8>),
     Rate(u32),
     Wait(u16),
+    Probe,
 }
 
 fuzz_target!(|input: (u16, Vec<Call>)| {
@@ -90,6 +91,11 @@ fuzz_target!(|input: (u16, Vec<Call>)| {
                 }
             }
             Call::Rate(rate) => pacer.set_rate(rate.into()),
+            Call::Probe => {
+                if let Some(probe) = estimator.poll_probe(now) {
+                    assert!(probe.rate <= 50_000_000 && probe.bytes >= 6_000);
+                }
+            }
             Call::Wait(after) => now += Duration::from_millis(after.into()),
         }
         while pacer.poll(now).is_some() {

@@ -1,16 +1,18 @@
 //! How much the path carries, from what arrived, when, and what did not.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::PacketFate;
+use super::probe::{Outcome, Probe, Probing};
+use super::rate::RateMeter;
 
 /// Estimates the bandwidth of one path from transport-wide feedback. Told of every packet's fate in
 /// the order of sending and of the end of each feedback round; of fixed size.
 ///
 /// It grows while packets keep their delay, quickly while that costs nothing and slowly near what
 /// once was too much; falls below what arrives when the delay grows or over a tenth is lost; and does
-/// not grow where the sender does not use what it has: whoever wants to know sends padding.
+/// not grow where the sender does not use what it has. Probes, which are the caller's to send, find
+/// out sooner, and in spite of that.
 #[derive(Debug)]
 pub struct BandwidthEstimator {
     config: EstimatorConfig,
@@ -30,8 +32,11 @@ pub struct BandwidthEstimator {
     received: u32,
     lost: u32,
     loss_since: Option<Instant>,
-    /// Whether too much was lost in the last window: no time to grow.
-    is_lossy: bool,
+    /// Share lost in the last window.
+    loss: f64,
+    /// How long the packets of the last round waited.
+    queue: Duration,
+    probing: Probing,
 }
 
 /// Bounds of a [`BandwidthEstimator`], bit/s.
@@ -74,7 +79,9 @@ impl BandwidthEstimator {
             received: 0,
             lost: 0,
             loss_since: None,
-            is_lossy: false,
+            loss: 0.0,
+            queue: Duration::ZERO,
+            probing: Probing::default(),
         }
     }
 
@@ -88,6 +95,7 @@ impl BandwidthEstimator {
         let epoch = *self.epoch.get_or_insert(packet.sent);
         let sent = packet.sent.saturating_duration_since(epoch);
         self.sent.add(sent, packet.bytes);
+        self.probing.on_packet(packet);
         let Some(arrival) = packet.arrival else {
             self.lost = self.lost.saturating_add(1);
             return;
@@ -100,6 +108,7 @@ impl BandwidthEstimator {
     /// Ends a round of feedback; returns the estimate, in bit/s.
     pub fn on_feedback(&mut self, now: Instant) -> u64 {
         let queue = self.delay.finish();
+        self.queue = queue;
         let elapsed = self.last_round.replace(now).map_or(Duration::ZERO, |last| {
             now.saturating_duration_since(last).min(LONGEST_ROUND)
         });
@@ -108,10 +117,12 @@ impl BandwidthEstimator {
         };
         // On a slow path one packet before ours is a queue.
         let packet = Duration::from_secs_f64(PACKET_BITS / self.estimate.max(1_000.0));
-        let is_held = self.hold_until.is_some_and(|until| now < until);
+        let is_held = self.is_held(now);
         if queue > OVERUSE + packet {
             if !is_held {
-                self.capacity = Some(acknowledged);
+                // What the path loses whatever the rate has to be sent all the same.
+                self.capacity = Some(acknowledged / (1.0 - self.loss.min(HEAVY_LOSS)));
+                self.probing.stop();
                 // The queue has to drain too.
                 let drain = (queue.as_secs_f64() * DRAIN).min(MAX_DRAIN);
                 self.estimate = self.estimate.min(acknowledged * (BELOW_CAPACITY - drain));
@@ -120,14 +131,17 @@ impl BandwidthEstimator {
             }
         } else if queue < UNDERUSE + packet
             && !is_held
-            && !self.is_lossy
+            && !self.is_lossy()
             && !self.is_application_limited()
         {
             self.grow(now, elapsed.as_secs_f64(), queue);
         }
         self.heed_loss(now, acknowledged);
+        self.heed_probe(now);
         if !self.is_application_limited() {
-            self.estimate = self.estimate.min(acknowledged * MAX_OVER_ACKNOWLEDGED);
+            let probed = self.probing.acknowledged(now, self.rtt);
+            let most = acknowledged.max(probed) * MAX_OVER_ACKNOWLEDGED;
+            self.estimate = self.estimate.min(most);
         }
         let max = self.config.max.max(self.config.min);
         self.estimate = self.estimate.clamp(self.config.min as f64, max as f64);
@@ -146,6 +160,68 @@ impl BandwidthEstimator {
     pub fn is_application_limited(&self) -> bool {
         let sent = self.sent.rate().unwrap_or(0.0);
         sent < self.estimate * APPLICATION_LIMITED
+    }
+
+    /// A probe for the caller to send now: so many bytes at that rate, of media, retransmissions or
+    /// padding, instead of the estimate. To be called before anything is sent, by whoever has use for
+    /// more than the estimate; who cannot send padding leaves it out and waits longer for what a path
+    /// has to give. None while one is on its way, and where it could only do harm.
+    ///
+    /// The beginning of a stream and a path that carried one probe are followed by others at once;
+    /// else there is one every 2 s at rates where growing takes longer than that, and every 5 s where
+    /// the sender uses little of the estimate.
+    pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
+        let is_quiet = self.last_round.is_some() && self.queue <= CLEAR;
+        if !is_quiet || self.is_held(now) || self.is_lossy() {
+            return None;
+        }
+        let is_limited = self.is_application_limited();
+        let interval = match (self.probing.is_hunting(), is_limited) {
+            (true, _) => Duration::ZERO,
+            (false, true) => LIMITED_PROBE_INTERVAL,
+            (false, false) if self.estimate >= PROBE_FROM => PROBE_INTERVAL,
+            (false, false) => return None,
+        };
+        let factor = if self.probing.is_hunting() || is_limited {
+            HUNTING_PROBE
+        } else {
+            CAUTIOUS_PROBE
+        };
+        let rate = (self.estimate * factor).min(self.config.max as f64);
+        if rate < self.estimate * CAUTIOUS_PROBE {
+            return None;
+        }
+        self.probing.start(now, interval, rate)
+    }
+
+    fn heed_probe(&mut self, now: Instant) {
+        let is_limited = self.is_application_limited();
+        let is_bold = self.probing.is_hunting() || is_limited;
+        match self.probing.poll(now, self.rtt) {
+            None => {}
+            // One alone may be chance, where others send too: it only makes for the next.
+            Some(Outcome::Carried(rate)) if is_bold => {
+                self.estimate = self.estimate.max(rate * BELOW_PROBE);
+                self.capacity = None;
+            }
+            Some(Outcome::Unclear(rate)) if is_bold => {
+                self.estimate = self.estimate.max(rate * BELOW_CAPACITY);
+            }
+            Some(Outcome::Full(rate)) if is_bold => {
+                self.capacity = Some(rate);
+                self.estimate = self.estimate.max(rate * BELOW_CAPACITY);
+            }
+            Some(Outcome::Carried(_) | Outcome::Unclear(_) | Outcome::Full(_)) => {}
+        }
+    }
+
+    fn is_held(&self, now: Instant) -> bool {
+        self.hold_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether too much was lost in the last window: no time to grow.
+    fn is_lossy(&self) -> bool {
+        self.loss > HEAVY_LOSS
     }
 
     fn grow(&mut self, now: Instant, seconds: f64, queue: Duration) {
@@ -177,52 +253,12 @@ impl BandwidthEstimator {
             let less = (self.estimate * (1.0 - share / 2.0)).max(acknowledged * BELOW_CAPACITY);
             self.estimate = self.estimate.min(less);
         }
-        self.is_lossy = share > HEAVY_LOSS;
+        self.loss = share;
         self.restart_loss(now);
     }
 
     const fn restart_loss(&mut self, now: Instant) {
         (self.received, self.lost, self.loss_since) = (0, 0, Some(now));
-    }
-}
-
-/// Bytes over the last 300 ms of one clock.
-#[derive(Debug, Default)]
-struct RateMeter {
-    /// By 25 ms, ascending; not more than [`RATE_BUCKETS`] and one.
-    buckets: VecDeque<(u64, usize)>,
-    bytes: usize,
-}
-
-impl RateMeter {
-    fn add(&mut self, at: Duration, bytes: usize) {
-        let bucket = u64::try_from(at.as_millis() / BUCKET_MILLIS).unwrap_or(u64::MAX);
-        let newest = self.buckets.back().map_or(bucket, |(at, _)| *at);
-        if bucket.saturating_add(CLOCK_JUMP) < newest {
-            // The clock was wrong then, or is now.
-            self.buckets.clear();
-            self.bytes = 0;
-        }
-        let index = self.buckets.partition_point(|(at, _)| *at < bucket);
-        match self.buckets.get_mut(index) {
-            Some((at, sum)) if *at == bucket => *sum += bytes,
-            _ => self.buckets.insert(index, (bucket, bytes)),
-        }
-        self.bytes += bytes;
-        let newest = self.buckets.back().map_or(bucket, |(at, _)| *at);
-        let oldest = newest.saturating_sub(RATE_BUCKETS);
-        while let Some((_, sum)) = self.buckets.front().filter(|(at, _)| *at < oldest) {
-            self.bytes -= sum;
-            self.buckets.pop_front();
-        }
-    }
-
-    /// bit/s; the newest bucket is not full yet and does not count.
-    fn rate(&self) -> Option<f64> {
-        let (first, _) = self.buckets.front()?;
-        let (last, newest) = self.buckets.back()?;
-        let millis = (last - first) as f64 * BUCKET_MILLIS as f64;
-        (millis >= LEAST_MILLIS).then(|| (self.bytes - newest) as f64 * 8_000.0 / millis)
     }
 }
 
@@ -286,18 +322,23 @@ const NEAR: std::ops::Range<f64> = 0.7..1.04;
 const PROOF: Duration = Duration::from_millis(300);
 /// Near it, growth per second is with the root of the rate, bit/s: of two flows the smaller gains on
 /// the larger. On slow paths it is a share, so that one round does not overshoot.
-const NEAR_ROOT: f64 = 200.0;
+const NEAR_ROOT: f64 = 100.0;
 const NEAR_GROWTH: f64 = 0.16;
 const LONGEST_ROUND: Duration = Duration::from_millis(200);
 /// Loss below it is the path's nature and no sign of a full queue.
 const HEAVY_LOSS: f64 = 0.1;
 const LOSS_WINDOW: Duration = Duration::from_millis(500);
 const LOSS_PACKETS: u32 = 20;
-const BUCKET_MILLIS: u128 = 25;
-const RATE_BUCKETS: u64 = 12;
-const LEAST_MILLIS: f64 = 100.0;
-/// In buckets: 10 s.
-const CLOCK_JUMP: u64 = 400;
+/// Of what the estimate is; far enough above it to tell a path that has room from a full one, and
+/// little enough that a full one gets a queue of 10 ms and no more.
+const CAUTIOUS_PROBE: f64 = 1.6;
+const HUNTING_PROBE: f64 = 2.0;
+/// bit/s; below it, growth finds out as soon as a probe would.
+const PROBE_FROM: f64 = 2_000_000.0;
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// As libwebrtc's.
+const LIMITED_PROBE_INTERVAL: Duration = Duration::from_secs(5);
+const BELOW_PROBE: f64 = 0.95;
 /// A path that changes its delay is known anew after two of them.
 const MINIMUM_WINDOW: Duration = Duration::from_secs(10);
 
@@ -352,6 +393,50 @@ mod tests {
             assert!(estimate <= before * 3 / 2 + 1);
         }
         assert!(estimate > 10_000_000, "{estimate}");
+    }
+
+    /// A sender that uses little learns what there is by probes alone, 5 s apart once one was not
+    /// carried: here 20 Mbit/s, of which 320 kbit/s are used.
+    #[test]
+    fn probes_of_a_limited_sender() {
+        let start = base();
+        let mut now = start;
+        let mut estimator = BandwidthEstimator::new(EstimatorConfig {
+            start: 2_000_000,
+            ..EstimatorConfig::default()
+        });
+        assert_eq!(
+            estimator.poll_probe(now),
+            None,
+            "nothing is known of the path"
+        );
+        let (mut probes, mut pace) = (Vec::new(), Duration::ZERO);
+        let mut least = start;
+        for _ in 0..400 {
+            if let Some(probe) = estimator.poll_probe(now) {
+                probes.push(now - start);
+                let gap = Duration::from_nanos(8_000_000_000_000 / probe.rate);
+                let carried = gap.max(Duration::from_micros(400));
+                for index in 0..=(probe.bytes / 1000) as u32 {
+                    pace = least.max(now) - start + carried * index;
+                    estimator.on_packet(&PacketFate {
+                        sequence: SequenceNumber(0),
+                        sent: now + gap * index,
+                        bytes: 1000,
+                        arrival: Some(pace + Duration::from_millis(20)),
+                    });
+                }
+                least = start + pace;
+            }
+            round(&mut estimator, &mut now, start, 320_000, 0);
+        }
+        let estimate = estimator.estimate();
+        assert!((17_000_000..=20_000_000).contains(&estimate), "{estimate}");
+        let late: Vec<_> = probes
+            .iter()
+            .filter(|at| **at > Duration::from_secs(5))
+            .collect();
+        assert!((2..=3).contains(&late.len()), "{probes:?}");
     }
 
     /// A lossy path is used up to what arrives; silence and loss of everything neither panic nor

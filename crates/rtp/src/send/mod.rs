@@ -9,6 +9,8 @@ mod bandwidth;
 mod history;
 mod pacer;
 mod packetizer;
+mod probe;
+mod rate;
 mod report;
 mod transport;
 
@@ -17,5 +19,6 @@ pub use bandwidth::{BandwidthEstimator, EstimatorConfig};
 pub use history::{HistoryConfig, HistoryStats, Refusal, RetransmissionHistory};
 pub use pacer::{Paced, Pacer, PacerConfig, PacerFull, Priority};
 pub use packetizer::{StreamConfig, StreamPacketizer};
+pub use probe::Probe;
 pub use report::{OutboundStats, SenderReports};
 pub use transport::{PacketFate, TransportHistory, TransportHistoryStats};
