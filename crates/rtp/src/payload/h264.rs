@@ -1,28 +1,21 @@
 //! H.264 (RFC 6184), packetization mode 1: single NAL units, STAP-A, FU-A. Frames are access units
 //! in Annex B.
 
-use super::nal::{Group, ParameterSets, START_CODE, annex_b};
-use super::{
-    Depacketizer, FrameStart, PacketInfo, PacketizeError, Packetizer, PayloadParts, PayloadSink,
-    even_parts, room,
-};
-use crate::wire::{BitReader, Reader};
+use super::nal_units::{Syntax, UnitDepacketizer, UnitPacketizer};
+use super::{Depacketizer, FrameStart, PacketInfo, PacketizeError, Packetizer, PayloadSink};
+use crate::wire::BitReader;
 use crate::{DecodeError, Limits};
 
 /// Access units to payloads. Parameter sets are remembered and put before key frames that come
 /// without; access unit delimiters and filler data are left out.
 #[derive(Clone, Debug)]
-pub struct H264Packetizer {
-    sets: ParameterSets,
-}
+pub struct H264Packetizer(UnitPacketizer<H264>);
 
 impl H264Packetizer {
     /// Nothing remembered.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        Self {
-            sets: ParameterSets::new(limits.parameter_set),
-        }
+        Self(UnitPacketizer::new(limits))
     }
 }
 
@@ -36,262 +29,116 @@ impl Packetizer for H264Packetizer {
         max_payload: usize,
         sink: &mut S,
     ) -> Result<(), PacketizeError> {
-        let kept = annex_b(frame).filter(|unit| !matches!(kind(unit), DELIMITER | FILLER));
-        let (mut is_key, mut has_sps) = (false, false);
-        for unit in kept.clone() {
-            remember(&mut self.sets, unit);
-            is_key |= kind(unit) == IDR;
-            has_sps |= kind(unit) == SPS;
-        }
-        let add = usize::from(is_key && !has_sps);
-        let sets = self.sets.of_kind(SPS).chain(self.sets.of_kind(PPS));
-        let mut units = sets.filter(|_| add == 1).chain(kept).peekable();
-        if units.peek().is_none() {
-            return Err(DecodeError::Malformed("no NAL unit").into());
-        }
-        let mut group = Group::new();
-        while let Some(unit) = units.next() {
-            let last = units.peek().is_none();
-            if group.take(unit, 1, max_payload) {
-                if last {
-                    aggregate(&group, true, sink);
-                }
-                continue;
-            }
-            if !group.units().is_empty() {
-                aggregate(&group, false, sink);
-                group.clear();
-            }
-            if unit.len() > max_payload {
-                fragment(unit, max_payload, last, sink)?;
-            } else if last || !group.take(unit, 1, max_payload) {
-                sink.payload(PayloadParts {
-                    parts: &[unit],
-                    marker: last,
-                });
-            }
-        }
-        Ok(())
+        self.0.packetize(frame, max_payload, sink)
     }
-}
-
-/// A NAL unit alone, or STAP-A (§5.7.1).
-fn aggregate<S: PayloadSink>(group: &Group<'_>, marker: bool, sink: &mut S) {
-    let heads = group.units().iter().map(|unit| unit[0]);
-    // The forbidden bit of any, the highest importance of all (§5.7).
-    let forbidden = heads.clone().fold(0, |bits, head| bits | head & 0x80);
-    let importance = heads.map(|head| head & 0x60).max().unwrap_or(0);
-    let header = [forbidden | importance | STAP_A];
-    group.parts(&header, |parts| {
-        sink.payload(PayloadParts { parts, marker })
-    });
-}
-
-/// FU-A (§5.8).
-fn fragment<S: PayloadSink>(
-    unit: &[u8],
-    max: usize,
-    last_unit: bool,
-    sink: &mut S,
-) -> Result<(), PacketizeError> {
-    let room = room(max, 2)?;
-    let indicator = unit[0] & 0xe0 | FU_A;
-    let mut start = FU_START;
-    for (part, last) in even_parts(&unit[1..], room) {
-        let end = if last { FU_END } else { 0 };
-        let header = [indicator, start | end | kind(unit)];
-        sink.payload(PayloadParts {
-            parts: &[&header, part],
-            marker: last && last_unit,
-        });
-        start = 0;
-    }
-    Ok(())
 }
 
 /// Payloads to access units in Annex B. Parameter sets are remembered and put before a key frame
 /// that comes without, so that a decoder can begin there.
 #[derive(Clone, Debug)]
-pub struct H264Depacketizer {
-    sets: ParameterSets,
-    /// Where the NAL unit that is being put together begins in the frame.
-    fragment: Option<usize>,
-    has_sps: bool,
-}
+pub struct H264Depacketizer(UnitDepacketizer<H264>);
 
 impl H264Depacketizer {
     /// Nothing remembered.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        Self {
-            sets: ParameterSets::new(limits.parameter_set),
-            fragment: None,
-            has_sps: false,
-        }
-    }
-
-    fn unit(&mut self, unit: &[u8], frame: &mut Vec<u8>) {
-        self.before(kind(unit), frame);
-        remember(&mut self.sets, unit);
-        frame.extend_from_slice(&START_CODE);
-        frame.extend_from_slice(unit);
-    }
-
-    /// What has to stand before a unit of this kind.
-    fn before(&mut self, kind: u8, frame: &mut Vec<u8>) {
-        self.has_sps |= kind == SPS;
-        if kind == IDR && !self.has_sps {
-            for set in self.sets.of_kind(SPS).chain(self.sets.of_kind(PPS)) {
-                frame.extend_from_slice(&START_CODE);
-                frame.extend_from_slice(set);
-            }
-            self.has_sps = true;
-        }
+        Self(UnitDepacketizer::new(limits))
     }
 }
 
 impl Depacketizer for H264Depacketizer {
     fn inspect(&self, payload: &[u8]) -> Result<PacketInfo, DecodeError> {
-        let first = *payload.first().ok_or(DecodeError::Truncated)?;
-        let mut info = PacketInfo {
-            discardable: first & 0x60 == 0,
-            ..PacketInfo::default()
-        };
-        match first & 0x1f {
-            STAP_A => {
-                let mut units = stap_a(payload)?;
-                if let Some(unit) = units.clone().next() {
-                    info.start = starts_with(kind(unit), &unit[1..]);
-                }
-                info.key_frame = units.any(|unit| kind(unit) == IDR);
-            }
-            FU_A => {
-                let (head, flags, content) = fu_a(payload)?;
-                info.key_frame = head & 0x1f == IDR;
-                info.start = match flags & FU_START {
-                    0 => FrameStart::No,
-                    _ => starts_with(head & 0x1f, content),
-                };
-            }
-            kind @ 1..=23 => {
-                info.key_frame = kind == IDR;
-                info.start = starts_with(kind, &payload[1..]);
-            }
-            _ => return Err(DecodeError::Unsupported("H.264 packet type")),
-        }
-        Ok(info)
+        UnitDepacketizer::<H264>::inspect(payload)
     }
 
     fn begin(&mut self) {
-        self.fragment = None;
-        self.has_sps = false;
+        self.0.begin();
     }
 
     fn append(&mut self, payload: &[u8], frame: &mut Vec<u8>) -> Result<(), DecodeError> {
-        let first = *payload.first().ok_or(DecodeError::Truncated)?;
-        if self.fragment.is_some() && first & 0x1f != FU_A {
-            return Err(DecodeError::Malformed("NAL unit within a fragmented one"));
-        }
-        match first & 0x1f {
-            STAP_A => {
-                for unit in stap_a(payload)? {
-                    self.unit(unit, frame);
-                }
-            }
-            FU_A => {
-                let (head, flags, content) = fu_a(payload)?;
-                if (flags & FU_START != 0) != self.fragment.is_none() {
-                    return Err(DecodeError::Malformed("FU-A start"));
-                }
-                if self.fragment.is_none() {
-                    self.before(head & 0x1f, frame);
-                    frame.extend_from_slice(&START_CODE);
-                    self.fragment = Some(frame.len());
-                    frame.push(head);
-                }
-                frame.extend_from_slice(content);
-                if flags & FU_END != 0
-                    && let Some(unit) = self.fragment.take().and_then(|at| frame.get(at..))
-                {
-                    remember(&mut self.sets, unit);
-                }
-            }
-            1..=23 => self.unit(payload, frame),
-            _ => return Err(DecodeError::Unsupported("H.264 packet type")),
-        }
-        Ok(())
+        self.0.append(payload, frame)
     }
 
     fn finish(&mut self, _frame: &mut Vec<u8>) -> Result<(), DecodeError> {
-        match self.fragment.take() {
-            None => Ok(()),
-            Some(_) => Err(DecodeError::Truncated),
+        self.0.finish()
+    }
+}
+
+/// The headers of RFC 6184.
+#[derive(Clone, Copy, Debug)]
+struct H264;
+
+impl Syntax for H264 {
+    const HEADER: usize = 1;
+    const PARAMETER_SETS: &'static [u8] = &[SPS, PPS];
+    const SPS: u8 = SPS;
+    /// STAP-A.
+    const AGGREGATION: u8 = 24;
+    /// FU-A.
+    const FRAGMENT: u8 = 28;
+
+    fn kind(unit: &[u8]) -> u8 {
+        unit.first().map_or(0, |head| head & 0x1f)
+    }
+
+    fn is_single(kind: u8) -> bool {
+        matches!(kind, 1..=23)
+    }
+
+    fn is_left_out(kind: u8) -> bool {
+        matches!(kind, DELIMITER | FILLER)
+    }
+
+    fn is_key(kind: u8) -> bool {
+        kind == IDR
+    }
+
+    /// `nal_ref_idc` is 0.
+    fn is_discardable(unit: &[u8]) -> bool {
+        unit.first().is_some_and(|head| head & 0x60 == 0)
+    }
+
+    /// H.264 §7.4.1.2.3.
+    fn starts_with(kind: u8, content: &[u8]) -> FrameStart {
+        match kind {
+            DELIMITER | SPS => FrameStart::Likely,
+            // first_mb_in_slice is 0: a single one bit.
+            SLICE if content.first().is_some_and(|byte| byte & 0x80 != 0) => FrameStart::Likely,
+            _ => FrameStart::Unknown,
         }
     }
-}
 
-/// Whether a NAL unit that begins with `content` begins an access unit (H.264 §7.4.1.2.3), as far
-/// as it says. An IDR slice does not count: its parameter sets stand before it.
-fn starts_with(kind: u8, content: &[u8]) -> FrameStart {
-    match kind {
-        DELIMITER | SPS => FrameStart::Likely,
-        // first_mb_in_slice is 0: a single one bit.
-        SLICE if content.first().is_some_and(|byte| byte & 0x80 != 0) => FrameStart::Likely,
-        _ => FrameStart::Unknown,
+    fn temporal(_payload: &[u8]) -> Result<u8, DecodeError> {
+        Ok(0)
     }
-}
 
-/// The units of a STAP-A, all of them checked.
-fn stap_a(payload: &[u8]) -> Result<impl Iterator<Item = &[u8]> + Clone, DecodeError> {
-    let next = |reader: &mut Reader<'_>| {
-        let len = reader.u16()?;
-        if len == 0 {
-            return Err(DecodeError::Malformed("empty NAL unit"));
-        }
-        Ok(len)
-    };
-    let content = payload.get(1..).unwrap_or_default();
-    let mut check = Reader::new(content);
-    while !check.is_empty() {
-        let len = next(&mut check)?;
-        check.take(len.into())?;
+    /// The first Exp-Golomb code, in an SPS after profile and level (§7.3.2).
+    fn parameter_set_id(unit: &[u8]) -> Option<u32> {
+        let skip = match Self::kind(unit) {
+            SPS => 4,
+            PPS => 1,
+            _ => return None,
+        };
+        BitReader::new(unit.get(skip..)?).exp_golomb().ok()
     }
-    let mut reader = Reader::new(content);
-    Ok(std::iter::from_fn(move || {
-        let len = reader.u16().ok()?;
-        reader.take(len.into()).ok()
-    }))
-}
 
-/// The NAL unit's header, the flags and the content of an FU-A.
-fn fu_a(payload: &[u8]) -> Result<(u8, u8, &[u8]), DecodeError> {
-    let (&[indicator, header], content) = payload
-        .split_first_chunk::<2>()
-        .ok_or(DecodeError::Truncated)?;
-    if header & (FU_START | FU_END) == FU_START | FU_END && content.is_empty() {
-        return Err(DecodeError::Truncated);
+    /// The forbidden bit of any, the highest importance of all (§5.7).
+    fn aggregation_header(units: &[&[u8]]) -> [u8; 2] {
+        let heads = units.iter().filter_map(|unit| unit.first());
+        let forbidden = heads.clone().fold(0, |bits, head| bits | head & 0x80);
+        let importance = heads.map(|head| head & 0x60).max().unwrap_or(0);
+        [forbidden | importance | Self::AGGREGATION, 0]
     }
-    Ok((indicator & 0xe0 | header & 0x1f, header & 0xc0, content))
-}
 
-fn remember(sets: &mut ParameterSets, unit: &[u8]) {
-    // The id is the first Exp-Golomb code, in an SPS after profile and level (§7.3.2).
-    let skip = match kind(unit) {
-        SPS => 4,
-        PPS => 1,
-        _ => return,
-    };
-    let id = unit
-        .get(skip..)
-        .map(|rest| BitReader::new(rest).exp_golomb());
-    if let Some(Ok(id)) = id {
-        sets.remember(kind(unit), id, unit);
+    fn fragment_header(unit: &[u8]) -> [u8; 2] {
+        let head = unit.first().map_or(0, |head| head & 0xe0);
+        [head | Self::FRAGMENT, 0]
     }
-}
 
-/// `nal_unit_type`; 0, which is unspecified, for an empty unit.
-fn kind(unit: &[u8]) -> u8 {
-    unit.first().map_or(0, |head| head & 0x1f)
+    fn fragmented_header(payload_header: &[u8], kind: u8) -> [u8; 2] {
+        let head = payload_header.first().map_or(0, |head| head & 0xe0);
+        [head | kind & 0x1f, 0]
+    }
 }
 
 const SLICE: u8 = 1;
@@ -300,13 +147,10 @@ const SPS: u8 = 7;
 const PPS: u8 = 8;
 const DELIMITER: u8 = 9;
 const FILLER: u8 = 12;
-const STAP_A: u8 = 24;
-const FU_A: u8 = 28;
-const FU_START: u8 = 0x80;
-const FU_END: u8 = 0x40;
 
 #[cfg(test)]
 mod tests {
+    use super::super::nal::START_CODE;
     use super::super::testing::{content, frame, payloads};
     use super::*;
 
@@ -413,7 +257,7 @@ mod tests {
         ] {
             assert!(frame(&mut receiver, bad).is_err());
         }
-        let mut none = |_: PayloadParts<'_>| panic!("there is nothing to send");
+        let mut none = |_: super::super::PayloadParts<'_>| panic!("there is nothing to send");
         assert!(
             H264Packetizer::new(&Limits::default())
                 .packetize(&[1, 2], &(), 100, &mut none)

@@ -10,6 +10,7 @@ mod comfort_noise;
 mod h264;
 mod h265;
 mod nal;
+mod nal_units;
 mod opus;
 mod red;
 mod telephone_event;

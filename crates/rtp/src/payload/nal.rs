@@ -1,4 +1,4 @@
-//! What H.264 and H.265 share: NAL units in Annex B, groups of them in a payload, parameter sets.
+//! NAL units in Annex B, groups of them in a payload, and parameter sets, of H.264 and H.265.
 
 use smallvec::SmallVec;
 
