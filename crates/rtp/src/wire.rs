@@ -127,6 +127,7 @@ impl<'b> Writer<'b> {
     }
 
     /// The next `len` bytes, to be filled by the caller.
+    #[inline]
     pub(crate) fn reserve(&mut self, len: usize) -> Result<&mut [u8], WriteError> {
         let available = self.remaining();
         if len > available {
@@ -140,11 +141,13 @@ impl<'b> Writer<'b> {
         Ok(&mut self.buffer[start..self.len])
     }
 
+    #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         self.reserve(bytes.len())?.copy_from_slice(bytes);
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn zeros(&mut self, len: usize) -> Result<(), WriteError> {
         self.reserve(len)?.fill(0);
         Ok(())

@@ -38,6 +38,7 @@ impl<'b> RtpWriter<'b> {
     ///
     /// # Errors
     /// The buffer is too small, or a field of the header out of range.
+    #[inline]
     pub fn new(buffer: &'b mut [u8], header: &RtpHeader<'_>) -> Result<Self, WriteError> {
         if header.payload_type > 127 {
             return Err(too_large("payload type", header.payload_type.into(), 127));
@@ -93,6 +94,7 @@ impl<'b> RtpWriter<'b> {
     ///
     /// # Errors
     /// The buffer is too small, the id 0, or the data longer than 255 bytes.
+    #[inline]
     pub fn element(&mut self, id: u8, data: &[u8]) -> Result<(), WriteError> {
         self.element_mut(id, data.len())?.copy_from_slice(data);
         Ok(())
@@ -102,6 +104,7 @@ impl<'b> RtpWriter<'b> {
     ///
     /// # Errors
     /// As [`Self::element`].
+    #[inline]
     pub fn element_mut(&mut self, id: u8, len: usize) -> Result<&mut [u8], WriteError> {
         if !ElementForm::TwoByte.fits(id, len) {
             return Err(if id == 0 {
@@ -145,6 +148,7 @@ impl<'b> RtpWriter<'b> {
     ///
     /// # Errors
     /// The buffer is too small, or the elements exceed 65,535 words.
+    #[inline]
     pub fn body(mut self) -> Result<RtpBody<'b>, WriteError> {
         if let Some(start) = self.extension {
             let len = self.out.len() - start - 4;
@@ -164,6 +168,7 @@ impl<'b> RtpWriter<'b> {
     ///
     /// # Errors
     /// The buffer is too small.
+    #[inline]
     pub fn payload(self, payload: &[u8]) -> Result<usize, WriteError> {
         let mut body = self.body()?;
         body.payload(payload)?;
@@ -207,6 +212,7 @@ impl<'b> RtpBody<'b> {
     ///
     /// # Errors
     /// The buffer is too small.
+    #[inline]
     pub fn payload(&mut self, part: &[u8]) -> Result<&mut Self, WriteError> {
         self.out.bytes(part)?;
         Ok(self)
@@ -236,6 +242,7 @@ impl<'b> RtpBody<'b> {
 
     /// The packet's length.
     #[must_use]
+    #[inline]
     pub fn finish(self) -> usize {
         self.out.len()
     }
