@@ -15,6 +15,7 @@ pub mod rtcp;
 pub mod rtx;
 pub mod send;
 pub mod sequence;
+pub mod stage;
 
 pub use assembler::{AssembledFrame, FrameAssembler, FrameStatus, Inserted, MediaPacket};
 pub use error::{DecodeError, WriteError};

@@ -59,6 +59,11 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// Bytes that were not looked at yet.
+    pub(super) const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
     fn end(&mut self) -> Option<(u8, &'a [u8])> {
         self.rest = &[];
         None

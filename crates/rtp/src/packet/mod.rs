@@ -6,6 +6,8 @@ mod write;
 pub use element::{ElementForm, Elements};
 pub use write::{RtpBody, RtpHeader, RtpWriter};
 
+use std::ops::Range;
+
 use crate::extension::{ExtensionMap, HeaderExtension};
 use crate::wire::Reader;
 use crate::{DecodeError, SequenceNumber, Ssrc, Timestamp};
@@ -163,6 +165,21 @@ impl<'a> RtpPacket<'a> {
             .map(|(_, data)| data)
     }
 
+    /// Where the data of the first element with this id stands in [`Self::bytes`], to be written anew
+    /// in a buffer that has a copy.
+    #[must_use]
+    pub fn element_range(&self, id: u8) -> Option<Range<usize>> {
+        let end = self.header_len();
+        let mut elements = self.elements();
+        while let Some((found, data)) = elements.next() {
+            if found == id {
+                let end = end - elements.remaining();
+                return Some(end - data.len()..end);
+            }
+        }
+        None
+    }
+
     /// The typed value of an extension, if it was negotiated, is present and is well-formed. For
     /// several values iterate [`Self::elements`] once instead.
     #[must_use]
@@ -254,6 +271,8 @@ mod tests {
         let packet = RtpPacket::parse(&bytes).unwrap();
         assert_eq!(packet.csrcs().collect::<Vec<_>>(), [Ssrc(4), Ssrc(5)]);
         assert_eq!(packet.element(1), Some(&[7][..]));
+        assert_eq!(packet.element_range(1), Some(25..26));
+        assert_eq!(packet.element_range(2), None);
         assert_eq!(RtpPacket::parse(&[0x40; 12]), Err(DecodeError::Version));
     }
 }
