@@ -153,7 +153,7 @@ fn transfer(profile: Profile) {
     );
 
     let start = Instant::now();
-    let content = [1; 8_333];
+    let content = [0; 8_333];
     let mut lost = Vec::with_capacity(512);
     let (mut rtx_sequence, mut carried, mut fed_back) = (SequenceNumber(1), 0_u64, 0_u64);
     let mut run = |from: u64, frames: u64| {
