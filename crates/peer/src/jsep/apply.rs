@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use peerloom_dtls::{Role, Setup, Side};
+use peerloom_dtls::{Role, Setup, SetupError, Side};
 use peerloom_ice::Credentials;
 
 use super::remote::{self, RemoteTransport};
@@ -146,15 +146,24 @@ impl Negotiation {
             Source::Local => Side::Offerer,
             Source::Remote => Side::Answerer,
         };
-        let dtls_role = Role::decide(side, offer, answer, agreed.map(|agreed| agreed.dtls_role))
-            .map_err(|source| NegotiationError::Setup {
-                index: remote.section,
-                source,
-            })?;
         let ice_restart = agreed.is_some_and(|agreed| {
             agreed.local_credentials != *credentials
                 || agreed.remote_credentials != remote.credentials
         });
+        let existing = agreed.map(|agreed| agreed.dtls_role);
+        let dtls_role = match Role::decide(side, offer, answer, existing) {
+            // Firefox answers every offer that restarts ICE with "active", whichever role it has in
+            // the association, which it keeps. The fingerprints are the same; so it stays.
+            Err(SetupError::RoleChanged { existing, .. })
+                if ice_restart && offerer == Source::Local =>
+            {
+                existing
+            }
+            decided => decided.map_err(|source| NegotiationError::Setup {
+                index: remote.section,
+                source,
+            })?,
+        };
         // RFC 8445 §6.1.1. The first exchange decides: agents keep their roles over restarts.
         let ice_role = match (remote.lite, agreed, offerer) {
             _ if self.local.lite => peerloom_ice::Role::Controlled,

@@ -149,6 +149,23 @@ fn an_answer_cannot_restart_or_change_roles() {
     );
 }
 
+/// Firefox as DTLS server answers a restart with "active" and stays what it was.
+#[test]
+fn an_answer_to_a_restart_may_name_the_other_role() {
+    let (mut a, mut b) = connected();
+    b.restart();
+    let offer = b.offer();
+    let (answer, _) = a.answer(&offer);
+    assert!(answer.sdp.contains("a=setup:passive"));
+    let turned = answer.sdp.replace("a=setup:passive", "a=setup:active");
+    let applied = b
+        .negotiation
+        .set_remote(&SessionDescription::answer(turned));
+    let transport = applied.unwrap().transport.unwrap();
+    assert!(transport.ice_restart);
+    assert_eq!(transport.dtls_role, Role::Client);
+}
+
 /// Data added to a session that had none: in the place of a rejected m-line, under a new name.
 #[test]
 fn data_is_added_later_and_m_lines_are_recycled() {
