@@ -187,9 +187,13 @@ impl PeerConnection {
 
     /// Waits until all local candidates are known; [`local_description`](Self::local_description)
     /// then holds them all, for signalling without trickling. A STUN server that does not answer
-    /// delays this by two seconds at most. Returns at once when the connection has ended.
+    /// delays this by two seconds at most. Returns at once when the connection has ended, and when
+    /// the local description has nothing to gather for: an answer that rejects everything.
     /// Cancel-safe.
     pub async fn gathering_complete(&self) {
+        if self.offer_answer.nothing_to_gather() {
+            return;
+        }
         let mut gathering = self.shared().states.gathering.subscribe();
         let mut done = self.shared().done.subscribe();
         tokio::select! {

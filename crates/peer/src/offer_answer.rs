@@ -138,6 +138,13 @@ impl OfferAnswer {
         self.lock().negotiation.local_end_of_candidates()
     }
 
+    /// Whether the local description has no transport: every section of it is rejected.
+    pub(crate) fn nothing_to_gather(&self) -> bool {
+        let negotiation = &self.lock().negotiation;
+        negotiation.local_end_of_candidates().is_none()
+            && negotiation.local_description(&[], false).is_some()
+    }
+
     pub(crate) fn signaling_state(&self) -> SignalingState {
         self.lock().negotiation.signaling_state()
     }

@@ -394,3 +394,22 @@ async fn an_empty_local_description_is_made_here() {
         .unwrap();
     patient("open", at_a.opened()).await.unwrap();
 }
+
+/// An answer that rejects every section has no candidates to wait for.
+#[tokio::test]
+async fn nothing_is_gathered_for_an_answer_that_rejects_everything() {
+    let audio = include_str!("data/sdp/chromium-156-audio-red.sdp");
+    let connection = PeerConnection::builder()
+        .loopback(true)
+        .build()
+        .await
+        .unwrap();
+    connection
+        .set_remote_description(SessionDescription::offer(audio))
+        .await
+        .unwrap();
+    let answer = connection.create_answer().await.unwrap();
+    connection.set_local_description(answer).await.unwrap();
+    patient("gathering", connection.gathering_complete()).await;
+    connection.close().await;
+}
