@@ -35,7 +35,7 @@ pub struct Place {
     #[arg(
         long,
         value_name = "ADDR",
-        default_value = "127.0.0.1:8082",
+        default_value = "127.0.0.1:8083",
         conflicts_with = "url"
     )]
     pub http: SocketAddr,
