@@ -23,3 +23,12 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of most functions here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The guide's own code compiles.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../docs/guide/getting-started.md")]
+    mod getting_started {}
+    #[doc = include_str!("../../docs/guide/from-webrtc-rs.md")]
+    mod from_webrtc_rs {}
+}

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 const PAIR: &str = env!("CARGO_BIN_EXE_pair");
 const THROUGHPUT: &str = env!("CARGO_BIN_EXE_throughput");
+const ECHO: &str = env!("CARGO_BIN_EXE_echo");
 const BROWSER: &str = env!("CARGO_BIN_EXE_browser");
 
 #[test]
@@ -221,6 +222,33 @@ async fn browser_serves_its_page_and_answers_a_native_peer() {
         .await
         .unwrap();
     assert_eq!(response.status(), 404);
+}
+
+/// What the guide's first chapter promises, but for the browser.
+#[tokio::test]
+async fn echo_sends_everything_back() {
+    let (_server, url) = serve(ECHO, &["127.0.0.1:0"]);
+    let client = reqwest::Client::new();
+    let page = client.get(&url).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("RTCPeerConnection"), "{page}");
+
+    let connection = PeerConnection::builder().build().await.unwrap();
+    let channel = connection
+        .create_data_channel("echo", DataChannelOptions::default())
+        .unwrap();
+    let offer = signaling::offer(&connection).await.unwrap();
+    let request = client.post(format!("{url}/offer")).json(&offer);
+    let answer: SessionDescription = request.send().await.unwrap().json().await.unwrap();
+    connection.set_remote_description(answer).await.unwrap();
+    channel.send("hello").await.unwrap();
+    assert_eq!(channel.recv().await.unwrap().as_text(), Some("hello"));
+    connection.close().await;
+
+    let nonsense = json!({ "type": "offer", "sdp": "v=0\r\nnonsense" });
+    let request = client.post(format!("{url}/offer")).json(&nonsense);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 400);
+    assert!(!response.text().await.unwrap().is_empty());
 }
 
 fn measure(args: &[&str]) -> Value {
