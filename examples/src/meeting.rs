@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::header;
+use axum::response::Html;
+use axum::routing::get;
 use clap::Args;
 use futures_util::StreamExt as _;
 use peerloom::{
@@ -142,6 +145,17 @@ async fn enter(url: &str) -> Result<rooms::Room> {
             entered => return entered,
         }
     }
+}
+
+/// A page, and its script at `path` beside it.
+pub fn page(html: &'static str, path: &str, script: &'static str) -> Router {
+    let script = (
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+        script,
+    );
+    Router::new()
+        .route("/", get(move || async move { Html(html) }))
+        .route(path, get(move || async move { script }))
 }
 
 /// A line for the user.

@@ -3,9 +3,6 @@
 //! Both ends enter a room, and each line is a text message of one channel.
 
 use axum::Router;
-use axum::http::header;
-use axum::response::Html;
-use axum::routing::get;
 use clap::Parser;
 use peerloom::{DataChannel, Message};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
@@ -76,11 +73,9 @@ fn printable(text: &str) -> String {
 
 /// The page's end.
 fn page() -> Router {
-    let script = (
-        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+    meeting::page(
+        include_str!("page.html"),
+        "/chat.js",
         include_str!("page.js"),
-    );
-    Router::new()
-        .route("/", get(async || Html(include_str!("page.html"))))
-        .route("/chat.js", get(move || async move { script }))
+    )
 }

@@ -21,9 +21,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header;
-use axum::response::Html;
-use axum::routing::get;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use peerloom::DataChannel;
@@ -189,11 +186,9 @@ fn bar(size: u64) -> ProgressBar {
 
 /// The page's end.
 fn page() -> Router {
-    let script = (
-        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+    meeting::page(
+        include_str!("page.html"),
+        "/send-file.js",
         include_str!("page.js"),
-    );
-    Router::new()
-        .route("/", get(async || Html(include_str!("page.html"))))
-        .route("/send-file.js", get(move || async move { script }))
+    )
 }

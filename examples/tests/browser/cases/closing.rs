@@ -95,9 +95,7 @@ pub(super) async fn a_reloaded_page_connects_again(browser: &Browser) {
     let channel = old.create("old", DataChannelOptions::default());
     browser.goto(&url).await;
     let new = Pair::connect_with(browser, End::Page, PeerConnection::builder()).await;
-    let began = std::time::Instant::now();
     let reason = within("the old connection's end", old.native.closed()).await;
-    println!("    after {:?}: {reason}", began.elapsed());
     assert!(matches!(reason, Reason::Remote), "{reason}");
     assert_eq!(channel.recv().await, None::<Message>);
     new.expect_echo("the new one lives").await;
