@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use common::{End, Ours, config};
 use peerloom_dtls::{
-    Certificate, CertificateError, Config, Fingerprint, HandshakeError, HashAlgorithm, KeyKind,
-    Role, SrtpProfile,
+    Certificate, CertificateError, CipherSuite, Config, Fingerprint, HandshakeError, HashAlgorithm,
+    KeyKind, Role, SrtpProfile,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -55,7 +55,10 @@ async fn rsa_server() {
     };
     let mut peer = Peer::new(Role::Server, &identity);
     peer.connect().await;
-    peer.ours.connected();
+    assert_eq!(
+        peer.ours.connected().cipher_suite,
+        CipherSuite::EcdheRsaAes128GcmSha256
+    );
 }
 
 /// Fact: the engine cannot verify a P-384 certificate of the peer. The error says so.

@@ -19,11 +19,12 @@ use support::*;
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
-/// The size in MiB; `PEERLOOM_MESSAGE_MIB=256` for the full length.
+/// The size in MiB: more than an association holds of several messages; `PEERLOOM_MESSAGE_MIB=256` for
+/// the full length.
 fn size() -> usize {
     let mib = std::env::var("PEERLOOM_MESSAGE_MIB")
         .ok()
-        .map_or(24, |s| s.parse().unwrap());
+        .map_or(80, |s| s.parse().unwrap());
     mib << 20
 }
 

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of messages held for sending, in flight included; [`crate::Association::send`]
-    /// refuses what would exceed it.
+    /// refuses what would exceed it. A larger message is taken when nothing else is held.
     pub send_queue: usize,
     /// Messages held for sending, in flight included.
     pub send_messages: usize,

@@ -430,7 +430,8 @@ fn the_receive_window_can_be_changed() {
     assert!(pair.run_until(Duration::from_secs(20), |p| p.b.messages.len() == 150));
 }
 
-/// A message that is refused for lack of room is taken once the limit is raised.
+/// A message that is refused for lack of room is taken once the limit is raised; one larger than the
+/// limit is taken when nothing else is held, or it would never be.
 #[test]
 fn the_send_queue_limit_can_be_changed() {
     let limits = Limits {
@@ -442,18 +443,20 @@ fn the_send_queue_limit_can_be_changed() {
     let b = End::new(Config::default(), 2, now);
     let mut pair = Pair::of(a, b, now, &rtt40(), 1);
     pair.connect();
-    let message = || OutgoingMessage {
+    let message = |len: usize| OutgoingMessage {
         stream: StreamId(1),
         ppid: Ppid(51),
-        payload: payload(1, 10_001),
+        payload: payload(1, len),
         ordered: true,
         reliability: Reliability::Reliable,
     };
-    let refused = pair.a.association.send(pair.now, message());
+    assert_eq!(pair.a.association.send(pair.now, message(10_001)), Ok(()));
+    let refused = pair.a.association.send(pair.now, message(1));
     assert!(matches!(
         refused,
         Err(SendError::QueueFull { limit: 10_000, .. })
     ));
-    pair.a.association.set_send_queue_limit(10_001);
-    assert_eq!(pair.a.association.send(pair.now, message()), Ok(()));
+    pair.a.association.set_send_queue_limit(10_002);
+    assert_eq!(pair.a.association.send(pair.now, message(1)), Ok(()));
+    assert!(pair.run_until(Duration::from_secs(5), |p| p.b.messages.len() == 2));
 }

@@ -318,7 +318,9 @@ impl Association {
     #[must_use]
     pub fn has_room(&self, len: usize) -> bool {
         let queue = self.sender.queue();
-        queue.held_bytes().saturating_add(len) <= self.limits.send_queue
+        let held = queue.held_bytes();
+        // Were a message above the limit never taken, what waits behind it would wait for ever.
+        (held == 0 || held.saturating_add(len) <= self.limits.send_queue)
             && queue.held_messages() < self.limits.send_messages
     }
 
