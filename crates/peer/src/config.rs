@@ -233,6 +233,8 @@ impl PeerConnectionBuilder {
     /// An order of the application's own; `make` is called for each connection. The scheduler runs
     /// inside the connection's lock, for every fragment: [`StreamScheduler`] says what that asks of it.
     /// A panic in it ends its connection, and no other.
+    ///
+    /// Default: none; that of [`scheduler`](Self::scheduler).
     pub fn custom_scheduler(
         mut self,
         make: impl Fn() -> Box<dyn StreamScheduler> + Send + Sync + 'static,

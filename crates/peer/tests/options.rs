@@ -141,6 +141,22 @@ const COVERED: &[(&str, &str, &str)] = &[
         "ice_options.rs",
         "ports_of_candidates_come_from_the_range",
     ),
+    (
+        "custom_scheduler",
+        "scheduling.rs",
+        "an_applications_own_scheduler",
+    ),
+    (
+        "interleaving",
+        "scheduling.rs",
+        "messages_are_interleaved_when_both_ends_allow_it",
+    ),
+    ("scheduler", "scheduling.rs", "the_scheduler_can_be_chosen"),
+    (
+        "segmentation_offload",
+        "options.rs",
+        "offload_can_be_left_unused",
+    ),
 ];
 
 /// A new option without a row above, or without a word on its default, is a mistake of the change
@@ -339,25 +355,18 @@ async fn limit_of(channel: &peerloom::DataChannel) -> usize {
 
 #[tokio::test]
 async fn each_buffer_has_its_limit() {
-    let a = builder()
-        .send_buffer_limit(50_000)
-        .channel_send_buffer_limit(30_000);
-    let b = builder().channel_send_buffer_limit(20_000);
-    let (a, b) = (a.build().await.unwrap(), b.build().await.unwrap());
-    assert_eq!(a.send_buffer_limit(), 50_000);
-    let Pair { a, at_a, at_b, .. } = pair_of(a, b, DataChannelOptions::default()).await;
-    let second = a
-        .create_data_channel("second", DataChannelOptions::default())
-        .unwrap();
-    patient("open", second.opened()).await.unwrap();
-    // Nothing else runs on this thread meanwhile, so nothing leaves.
+    let of_channel = builder().channel_send_buffer_limit(30_000);
+    let of_all = builder().send_buffer_limit(20_000);
+    let (a, b) = (of_channel.build().await, of_all.build().await);
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert_eq!(b.send_buffer_limit(), 20_000);
+    let Pair { a, b, at_a, at_b } = pair_of(a, b, DataChannelOptions::default()).await;
     assert_eq!(limit_of(&at_a).await, 30_000);
-    assert_eq!(limit_of(&second).await, 50_000);
-    assert_eq!(
-        limit_of(&at_b).await,
-        20_000,
-        "of channels from outside too"
-    );
+    assert_eq!(limit_of(&at_b).await, 20_000);
+    // Of channels from outside too.
+    b.create_data_channel("from outside", DataChannelOptions::default())
+        .unwrap();
+    assert_eq!(incoming(&a).await.send_buffer_limit(), 30_000);
 }
 
 #[tokio::test]
@@ -394,6 +403,16 @@ async fn kernel_buffers_are_asked_for() {
         small.0 < large.0 && small.1 < large.1,
         "{small:?} {large:?}"
     );
+}
+
+#[tokio::test]
+async fn offload_can_be_left_unused() {
+    let without = builder().segmentation_offload(false).build().await.unwrap();
+    let socket = without.stats().await.unwrap().internals.sockets[0];
+    assert_eq!(socket.max_gso_segments, 1);
+    let with = builder().build().await.unwrap();
+    let socket = with.stats().await.unwrap().internals.sockets[0];
+    assert!(socket.max_gso_segments > 1 || cfg!(peerloom_no_offload) || !cfg!(target_os = "linux"));
 }
 
 /// A receiver that does not read holds up the delivery of what was accepted.
