@@ -84,7 +84,7 @@ pub use peerloom_dtls::{
     Certificate, Fingerprint, HashAlgorithm, KeyLog, KeyLogLines, Role as DtlsRole, SrtpProfile,
 };
 pub use peerloom_ice::{AddressPolicy, TransportPolicy};
-pub use peerloom_sctp::{NextMessage, Scheduler, StreamId, StreamScheduler};
+pub use peerloom_sctp::{CongestionControl, NextMessage, Scheduler, StreamId, StreamScheduler};
 pub use signaling::{IceCandidate, SdpType, SessionDescription};
 pub use stats::StatsReport;
 pub use transceiver::{Codec, Rejection, Transceiver, TransceiverKind};

@@ -59,6 +59,11 @@ const COVERED: &[(&str, &str, &str)] = &[
         "closing_delivers_for_so_long_and_no_longer",
     ),
     (
+        "congestion_control",
+        "options.rs",
+        "the_controller_is_the_one_that_was_asked_for",
+    ),
+    (
         "handshake_timeout",
         "options.rs",
         "a_handshake_takes_no_longer_than_it_may",
@@ -505,4 +510,23 @@ async fn a_handshake_takes_no_longer_than_it_may() {
         panic!("{reason}")
     };
     assert!(error.to_string().contains("ClientHello"), "{error}");
+}
+
+/// Each end has its own; the other does not hear of it.
+#[tokio::test]
+async fn the_controller_is_the_one_that_was_asked_for() {
+    let a = builder().build().await.unwrap();
+    let b = builder()
+        .congestion_control(CongestionControl::Bbr)
+        .build()
+        .await
+        .unwrap();
+    let pair = pair_of(a, b, DataChannelOptions::default()).await;
+    for (end, controller) in [
+        (&pair.a, CongestionControl::Cubic),
+        (&pair.b, CongestionControl::Bbr),
+    ] {
+        let stats = end.stats().await.unwrap();
+        assert_eq!(stats.internals.sctp.congestion_control, controller);
+    }
 }

@@ -6,7 +6,13 @@ use std::time::Duration;
 
 use common::{End, Pair, ms, origin, payload, user_data};
 use peerloom_sctp::sim::{LinkConfig, Loss, Reorder, Side};
-use peerloom_sctp::{Config, Event, Packet, Reliability, State};
+use peerloom_sctp::{Config, CongestionControl, Event, Packet, Reliability, State};
+
+const CONTROLLERS: [CongestionControl; 3] = [
+    CongestionControl::NewReno,
+    CongestionControl::Cubic,
+    CongestionControl::Bbr,
+];
 
 fn rtt40() -> LinkConfig {
     LinkConfig::with_rtt(ms(40))
@@ -447,12 +453,23 @@ fn sacks_over_a_long_gap_are_cheap() {
 /// included, and no timeout is needed.
 #[test]
 fn a_slow_link_with_a_large_buffer_is_used() {
+    for controller in CONTROLLERS {
+        a_slow_link_is_used_by(controller);
+    }
+}
+
+fn a_slow_link_is_used_by(congestion_control: CongestionControl) {
+    let config = Config {
+        congestion_control,
+        ..Config::default()
+    };
     let link = LinkConfig {
         rate: Some(1_000_000),
         queue: 125_000,
         ..rtt40()
     };
-    let mut pair = Pair::connected(&link, 1);
+    let mut pair = Pair::with_config(config, &link, 1);
+    pair.connect();
     for tag in 0..200 {
         pair.a.send(pair.now, 1, payload(tag, 50_000));
     }

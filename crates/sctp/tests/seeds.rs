@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{End, Pair, origin, payload};
 use peerloom_sctp::sim::{LinkConfig, Side};
-use peerloom_sctp::{Config, Reliability, StreamId};
+use peerloom_sctp::{Config, CongestionControl, Reliability, StreamId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -20,6 +20,11 @@ struct Plan {
     unordered: Vec<(u64, usize)>,
 }
 
+const CONTROLLERS: [CongestionControl; 3] = [
+    CongestionControl::NewReno,
+    CongestionControl::Cubic,
+    CongestionControl::Bbr,
+];
 const STREAMS: usize = 3;
 const UNORDERED: u16 = 100;
 const FRAGILE: u16 = 101;
@@ -113,6 +118,7 @@ fn run(seed: u64) {
         // I-DATA, which both ends have to want, on most links.
         let mut config = |chance| Config {
             interleaving: rng.random_bool(chance),
+            congestion_control: CONTROLLERS[rng.random_range(0..CONTROLLERS.len())],
             ..Config::webrtc()
         };
         let now = origin();

@@ -119,6 +119,7 @@ async fn supervise(driver: Driver, writer: Writer, shared: Arc<Shared>) {
 fn session_config(config: &Config) -> SessionConfig {
     let mut session = SessionConfig::default();
     session.association.receive_window = config.receive_window;
+    session.association.congestion_control = config.congestion_control;
     session.association.zero_checksum = config.zero_checksum;
     session.association.interleaving = config.interleaving;
     session.association.scheduler = config.scheduler;

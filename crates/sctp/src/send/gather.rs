@@ -79,9 +79,12 @@ impl Sender {
 
     /// Whether the pacer lets a packet go, if there is one for it. A probe does not wait.
     fn is_paced_in(&mut self, now: Moment) -> bool {
+        if !self.pacer.is_on() || self.recovery.probe.pending {
+            return true;
+        }
         let wanted = self.outstanding.has_lost() || self.queue.unsent_bytes() > 0;
         let open = self.outstanding.flight_bytes() < self.congestion.window();
-        !wanted || !open || self.recovery.probe.pending || self.pacer.may_send(now)
+        !wanted || !open || self.pacer.may_send(now)
     }
 
     /// Chunks to be sent again, with their boundaries of the first time.

@@ -47,6 +47,11 @@ impl Pacer {
         (self.per_byte > 0).then(|| PICOS_PER_SECOND / self.per_byte)
     }
 
+    /// Whether packets wait at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.per_byte > 0
+    }
+
     /// Whether a packet may leave. If not, [`Self::held_until`] says when.
     pub(crate) fn may_send(&mut self, now: Moment) -> bool {
         if self.per_byte == 0 {

@@ -136,7 +136,8 @@ impl Bbr {
     fn on_round(&mut self, now: Moment) {
         let round = std::mem::replace(&mut self.round, Round::new());
         self.rounds_since_probe += 1;
-        let queueless = round.shortest <= self.min_rtt + self.min_rtt / 16 + QUEUE_JITTER;
+        let empty = self.min_rtt.saturating_add(self.min_rtt / 16);
+        let queueless = round.shortest <= empty.saturating_add(QUEUE_JITTER);
         let careful = matches!(self.phase, Phase::Cruise | Phase::Down);
         if queueless && careful && round.acked > 0 {
             self.own_loss += (round.loss() - self.own_loss) / 8.0;
@@ -148,9 +149,8 @@ impl Bbr {
             Phase::Up(probe) => self.go_on_probing(now, probe),
             Phase::Cruise if self.is_time_to_probe(now) => {
                 // Equal additions, whatever the rate, and proportional losses make flows equal.
-                let half = self.bdp(0.5) / self.packet.max(1);
                 self.phase = Phase::Up(Probe {
-                    extra: half.clamp(MIN_PROBE, MAX_PROBE),
+                    extra: PROBE_PACKETS,
                     bandwidth: self.max_bandwidth(),
                     sent: false,
                 });
@@ -379,8 +379,7 @@ const STARTUP_GAIN: f64 = 2.77;
 const DRAIN_GAIN: f64 = 0.35;
 const DOWN_GAIN: f64 = 0.9;
 /// Packets a round trip that the first step of a probe adds.
-const MIN_PROBE: usize = 4;
-const MAX_PROBE: usize = 16;
+const PROBE_PACKETS: usize = 12;
 /// SACKs may come late and together.
 const WINDOW_GAIN: f64 = 2.0;
 const FULL_ROUNDS: u32 = 3;
