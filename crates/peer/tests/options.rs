@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use peerloom::{
-    Certificate, ChannelCloseReason, DataChannelOptions, KeyLog, PeerConnection, Reason,
-    TrySendErrorKind,
+    Certificate, ChannelCloseReason, CongestionControl, DataChannelOptions, KeyLog, PeerConnection,
+    Reason, TrySendErrorKind,
 };
 use support::*;
 
