@@ -5,12 +5,11 @@
 //! runs under any runtime, and in tests on virtual time.
 //!
 //! It has reliable and partially reliable (RFC 3758), ordered and unordered messages on up to 65,535
-//! streams, stream reset (RFC 6525), the I-bit (RFC 7053), padding (RFC 4820), and loss detection by
-//! time with tail-loss probes (RFC 8985).
+//! streams, message interleaving and stream schedulers (RFC 8260), stream reset (RFC 6525), the I-bit
+//! (RFC 7053), padding (RFC 4820), and loss detection by time with tail-loss probes (RFC 8985).
 //!
 //! It is not an SCTP for the kernel's place: one link, so no multi-homing and no path MTU discovery
-//! of its own, and no message interleaving (RFC 8260) yet. Data channels (DCEP) are the business of
-//! `peerloom-datachannel`.
+//! of its own. Data channels (DCEP) are the business of `peerloom-datachannel`.
 //!
 //! # How a packet flows
 //!

@@ -1,4 +1,4 @@
-//! The receiving half under any sequence of DATA, FORWARD-TSN, resets and an application that takes
+//! The receiving half under any sequence of DATA or I-DATA, FORWARD-TSN or I-FORWARD-TSN, resets and an application that takes
 //! messages or not. Nothing panics; what it holds is bounded; once everything is taken and skipped
 //! it holds nothing; SACKs fit and are in order.
 #![no_main]
@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
+use peerloom_sctp::serial::{Fsn, Mid};
 use peerloom_sctp::sim::ReceiveHalf;
-use peerloom_sctp::wire::{Data, DataFlags, ForwardTsn, SkippedStream};
+use peerloom_sctp::wire::{
+    Data, DataFlags, ForwardTsn, IData, IForwardTsn, SkippedMessage, SkippedStream,
+};
 use peerloom_sctp::{Ppid, Ssn, StreamId, Tsn};
 
 #[derive(Arbitrary, Debug)]
@@ -19,6 +22,7 @@ enum Op {
         flags: u8,
         stream: u8,
         ssn: u8,
+        fsn: u8,
         len: u16,
     },
     Forward {
@@ -40,10 +44,14 @@ enum Op {
 const WINDOW: usize = 20_000;
 const MAX_MESSAGE: usize = 30_000;
 
-fuzz_target!(|input: (u32, Vec<Op>)| {
-    let (initial, ops) = input;
+fuzz_target!(|input: (u32, bool, Vec<Op>)| {
+    let (initial, interleaving, ops) = input;
     let mut now = Instant::now();
-    let mut half = ReceiveHalf::new(WINDOW, MAX_MESSAGE, 8, Tsn(initial));
+    let mut half = if interleaving {
+        ReceiveHalf::interleaved(WINDOW, MAX_MESSAGE, 8, Tsn(initial))
+    } else {
+        ReceiveHalf::new(WINDOW, MAX_MESSAGE, 8, Tsn(initial))
+    };
     let payload = [7; 3000];
     for op in ops {
         let cumulative = half.cumulative_tsn();
@@ -54,6 +62,7 @@ fuzz_target!(|input: (u32, Vec<Op>)| {
                 flags,
                 stream,
                 ssn,
+                fsn,
                 len,
             } => {
                 let ahead = u32::from(ahead) * if far { 256 } else { 1 };
@@ -69,15 +78,46 @@ fuzz_target!(|input: (u32, Vec<Op>)| {
                         known = known.with(flag);
                     }
                 }
-                let data = Data {
-                    tsn: cumulative.plus(ahead).minus(2),
-                    stream: StreamId(u16::from(stream % 9)),
-                    ssn: Ssn(u16::from(ssn)),
-                    ppid: Ppid(53),
-                    flags: known,
-                    payload: &payload[..usize::from(len) % (payload.len() + 1)],
+                let payload = &payload[..usize::from(len) % (payload.len() + 1)];
+                if interleaving {
+                    let begin = known.is_begin();
+                    let data = IData {
+                        tsn: cumulative.plus(ahead).minus(2),
+                        stream: StreamId(u16::from(stream % 9)),
+                        // Around the wrap.
+                        mid: Mid(u32::from(ssn).wrapping_sub(16)),
+                        ppid: Ppid(53),
+                        fsn: Fsn(if begin { 0 } else { fsn.into() }),
+                        flags: known,
+                        payload,
+                    };
+                    half.i_packet(now, &data).map(|_| ())
+                } else {
+                    let data = Data {
+                        tsn: cumulative.plus(ahead).minus(2),
+                        stream: StreamId(u16::from(stream % 9)),
+                        ssn: Ssn(u16::from(ssn)),
+                        ppid: Ppid(53),
+                        flags: known,
+                        payload,
+                    };
+                    half.packet(now, &[data]).map(|_| ())
+                }
+            }
+            Op::Forward { ahead, stream, ssn } if interleaving => {
+                let skipped = SkippedMessage {
+                    stream: StreamId(stream.into()),
+                    unordered: ssn % 2 == 0,
+                    mid: Mid(u32::from(ssn / 2).wrapping_sub(16)),
                 };
-                half.packet(now, &[data]).map(|_| ())
+                let new_cumulative_tsn = cumulative.plus(ahead.into()).minus(2);
+                half.i_forward(
+                    now,
+                    &IForwardTsn {
+                        new_cumulative_tsn,
+                        skipped: [skipped][..].into(),
+                    },
+                )
             }
             Op::Forward { ahead, stream, ssn } => {
                 let skipped = SkippedStream {
@@ -140,7 +180,16 @@ fuzz_target!(|input: (u32, Vec<Op>)| {
         new_cumulative_tsn: last,
         skipped: [][..].into(),
     };
-    if half.forward(now, &forward).is_ok() {
+    let i_forward = IForwardTsn {
+        new_cumulative_tsn: last,
+        skipped: [][..].into(),
+    };
+    let over = if interleaving {
+        half.i_forward(now, &i_forward)
+    } else {
+        half.forward(now, &forward)
+    };
+    if over.is_ok() {
         half.reset_streams(&[]);
         while let Some(message) = half.poll_message() {
             half.release(now, message.cost);

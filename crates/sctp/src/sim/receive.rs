@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::ReceivedMessage;
 use crate::recv::{ACK_DELAY, Disposition, Inbound, ReceiveLimits};
 use crate::serial::{StreamId, Tsn};
-use crate::wire::{Cause, Data, ForwardTsn, Sack};
+use crate::wire::{Cause, Data, ForwardTsn, IData, IForwardTsn, Sack};
 
 /// Fragments in, messages and SACKs out.
 #[derive(Debug)]
@@ -13,14 +13,35 @@ pub struct ReceiveHalf(Inbound);
 
 impl ReceiveHalf {
     /// With a receive window and a largest message in bytes, a number of streams, and the peer's
-    /// first TSN.
+    /// first TSN; for DATA.
     #[must_use]
     pub fn new(window: usize, max_message_size: usize, streams: u16, initial_tsn: Tsn) -> Self {
+        Self::of(window, max_message_size, streams, initial_tsn, false)
+    }
+
+    /// The same for I-DATA.
+    #[must_use]
+    pub fn interleaved(
+        window: usize,
+        max_message_size: usize,
+        streams: u16,
+        initial_tsn: Tsn,
+    ) -> Self {
+        Self::of(window, max_message_size, streams, initial_tsn, true)
+    }
+
+    fn of(
+        window: usize,
+        max_message_size: usize,
+        streams: u16,
+        initial_tsn: Tsn,
+        interleaving: bool,
+    ) -> Self {
         let limits = ReceiveLimits {
             window,
             max_window: window,
             max_message_size,
-            interleaving: false,
+            interleaving,
             incomplete_messages: 1000,
             streams,
             ack_delay: ACK_DELAY,
@@ -44,6 +65,31 @@ impl ReceiveHalf {
         }
         self.0.on_packet_end(now);
         Ok(accepted)
+    }
+
+    /// A packet with this I-DATA chunk. Returns whether it became part of a message.
+    ///
+    /// # Errors
+    /// The cause of the ABORT that ends the association.
+    pub fn i_packet(&mut self, now: Instant, data: &IData<'_>) -> Result<bool, Cause<'static>> {
+        let disposition = self
+            .0
+            .on_i_data(data)
+            .map_err(|violation| violation.cause())?;
+        self.0.on_packet_end(now);
+        Ok(disposition == Disposition::Accepted)
+    }
+
+    /// A packet with an I-FORWARD-TSN.
+    ///
+    /// # Errors
+    /// The cause of the ABORT that ends the association.
+    pub fn i_forward(&mut self, now: Instant, forward: &IForwardTsn) -> Result<(), Cause<'static>> {
+        self.0
+            .on_i_forward_tsn(forward)
+            .map_err(|violation| violation.cause())?;
+        self.0.on_packet_end(now);
+        Ok(())
     }
 
     /// A packet with a FORWARD-TSN.
