@@ -2,13 +2,15 @@
 //!
 //! The programs are in `src/bin`; `README.md` beside this crate lists them with their commands.
 //! Here are the parts that their tests reach too: [`throughput`] measures the stack, [`browser`]
-//! serves a page that connects to it, [`rooms`] is signalling between any two ends, [`whip`]
-//! signalling by HTTP. [`chat`], [`send_file`] and [`stats`] meet in rooms by way of [`meeting`].
+//! serves a page that connects to it, [`interleaving`] shows what a small message waits for,
+//! [`rooms`] is signalling between any two ends, [`whip`] signalling by HTTP. [`chat`],
+//! [`send_file`] and [`stats`] meet in rooms by way of [`meeting`].
 
 pub mod browser;
 pub mod chat;
 pub mod counters;
 pub mod host;
+pub mod interleaving;
 pub mod meeting;
 pub mod program;
 pub mod rooms;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 const PAIR: &str = env!("CARGO_BIN_EXE_pair");
 const THROUGHPUT: &str = env!("CARGO_BIN_EXE_throughput");
+const INTERLEAVING: &str = env!("CARGO_BIN_EXE_interleaving");
 const ECHO: &str = env!("CARGO_BIN_EXE_echo");
 const BROWSER: &str = env!("CARGO_BIN_EXE_browser");
 
@@ -27,6 +28,105 @@ fn pair_gets_its_message_back() {
         text.contains("Bob got") && text.contains("Alice got"),
         "{text}"
     );
+}
+
+/// A line for each case, the first two without loss; all small messages arrived, and with interleaving
+/// they overtake large ones.
+#[test]
+fn interleaving_prints_its_cases() {
+    let plot = std::env::temp_dir().join(format!("interleaving-{}.svg", std::process::id()));
+    let path = plot.to_str().unwrap();
+    let output = run(INTERLEAVING, &["--json", "--secs", "1", "--plot", path]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    for (line, (interleaving, loss)) in
+        lines
+            .iter()
+            .zip([(true, 0.0), (false, 0.0), (true, 0.01), (false, 0.01)])
+    {
+        assert_eq!(
+            (&line["interleaving"], &line["loss"]),
+            (&json!(interleaving), &json!(loss))
+        );
+        assert_eq!(line["control_messages"], 100);
+        for field in [
+            "control_p50_ms",
+            "control_p95_ms",
+            "control_p99_ms",
+            "base_ms",
+        ] {
+            // Half the round trip, and an answer within the patience of the program.
+            assert!(
+                (25.0..40_000.0).contains(&line[field].as_f64().unwrap()),
+                "{field}: {line}"
+            );
+        }
+        assert!(line["bulk_MBps"].as_f64().unwrap() > 0.0, "{line}");
+    }
+    assert!(lines[0]["control_overtook"].as_u64().unwrap() > 0, "{text}");
+    let svg = std::fs::read_to_string(&plot).unwrap();
+    std::fs::remove_file(&plot).unwrap();
+    assert_eq!(svg.matches("<circle").count(), 400);
+}
+
+/// The page's two halves are there, and its offer is taken and answered with one candidate.
+#[tokio::test]
+async fn interleaving_serves_a_page() {
+    let (_server, url) = serve(INTERLEAVING, &["--browser", "127.0.0.1:0"]);
+    let client = reqwest::Client::new();
+    for (path, needle) in [("", "page.js"), ("/page.js", "RTCPeerConnection")] {
+        let text = client.get(format!("{url}{path}")).send().await.unwrap();
+        assert!(text.text().await.unwrap().contains(needle));
+    }
+    let page = PeerConnection::builder()
+        .loopback(true)
+        .build()
+        .await
+        .unwrap();
+    page.create_data_channel("offer", DataChannelOptions::default())
+        .unwrap();
+    page.set_local_description(page.create_offer().await.unwrap())
+        .await
+        .unwrap();
+    page.gathering_complete().await;
+    let offer = page.local_description().unwrap();
+    let request = client.post(format!("{url}/api/offer")).json(&offer);
+    let answer: SessionDescription = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer.sdp.matches("a=candidate:").count(), 1);
+    page.set_remote_description(answer).await.unwrap();
+    let (mut bulk, mut control) = (None, None);
+    while bulk.is_none() || control.is_none() {
+        if let Some(peerloom::Event::DataChannel(channel)) = page.next_event().await {
+            let slot = if channel.label() == "bulk" {
+                &mut bulk
+            } else {
+                &mut control
+            };
+            *slot = Some(channel);
+        }
+    }
+    // What the page does: a small message says how many large ones were sent before it.
+    let (bulk, control) = (bulk.unwrap(), control.unwrap());
+    let (mut arrived, mut overtook) = (0, 0);
+    while arrived < 3 {
+        tokio::select! {
+            message = bulk.recv() => {
+                assert_eq!(message.unwrap().len(), 256 << 10);
+                arrived += 1;
+            }
+            message = control.recv() => {
+                let peerloom::Message::Text(sent) = message.unwrap() else {
+                    panic!("the number is text")
+                };
+                overtook += usize::from(sent.parse::<usize>().unwrap() > arrived);
+            }
+        }
+    }
+    assert!(overtook > 0);
 }
 
 /// The fields that `benches/peers/compare` reads, and that nothing was lost.
