@@ -228,11 +228,13 @@ impl PacketBatch {
     }
 
     /// The place of a message in this batch, for [`DataPlan::message`]. Takes one reference for
-    /// any number of fragments, as long as few messages are interleaved.
+    /// any number of fragments, as long as few messages are interleaved; `first` if this is the first
+    /// one of the message, which need not be looked for.
     #[inline]
-    pub(crate) fn message(&mut self, message: &Payload) -> MessageIndex {
+    pub(crate) fn message(&mut self, message: &Payload, first: bool) -> MessageIndex {
         let same = |other: &Payload| other.is(message);
-        let from = self.messages.len().saturating_sub(MESSAGE_SEARCH);
+        let search = if first { 0 } else { MESSAGE_SEARCH };
+        let from = self.messages.len().saturating_sub(search);
         let found = self.messages[from..].iter().rposition(same);
         let place = found.map_or(self.messages.len(), |place| from + place);
         if found.is_none() {
@@ -378,7 +380,7 @@ mod tests {
             numbering: Numbering::Data(Ssn(4)),
             ppid: Ppid(53),
             flags: DataFlags::WHOLE,
-            message: batch.message(message),
+            message: batch.message(message, offset == 0),
             offset,
             len,
         }

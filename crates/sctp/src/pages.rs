@@ -25,11 +25,19 @@ impl<T: Default> Pages<T> {
     #[inline]
     pub(crate) fn get_mut(&mut self, stream: StreamId) -> &mut T {
         let id = usize::from(stream.0);
-        if self.pages.len() <= id / PAGE {
-            self.pages.resize_with(id / PAGE + 1, || None);
+        if !matches!(self.pages.get(id / PAGE), Some(Some(_))) {
+            self.add_page(id / PAGE);
         }
-        let page = &mut self.pages[id / PAGE];
-        &mut page.get_or_insert_with(|| Box::new(std::array::from_fn(|_| T::default())))[id % PAGE]
+        let page = self.pages[id / PAGE].as_mut();
+        &mut page.expect("it was there, or was added")[id % PAGE]
+    }
+
+    #[cold]
+    fn add_page(&mut self, index: usize) {
+        if self.pages.len() <= index {
+            self.pages.resize_with(index + 1, || None);
+        }
+        self.pages[index] = Some(Box::new(std::array::from_fn(|_| T::default())));
     }
 
     /// Makes a value its default again and returns what it was, if its page exists.

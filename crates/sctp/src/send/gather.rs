@@ -272,7 +272,7 @@ impl Sender {
             // RFC 7053: nothing follows that would make the peer acknowledge soon.
             flags = flags.with(DataFlags::IMMEDIATE);
         }
-        let index = batch.message(&message.payload);
+        let index = batch.message(&message.payload, entry.offset == 0);
         let numbering = if self.interleaving {
             Numbering::IData {
                 mid: message.mid,
