@@ -72,10 +72,7 @@ async fn connect(options: &Options, mut offer: SessionDescription) -> Result<Ses
         bulk_len: (options.bulk as usize) << 10,
         interval: Duration::from_millis(options.interval),
     };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "it lives as long as the page, and nobody waits for it"
-    )]
+    // It lives as long as the page, and nobody waits for it.
     tokio::spawn(async move {
         let mut tasks = JoinSet::new();
         tasks.spawn(traffic.run());

@@ -120,7 +120,8 @@ async fn carry(line: Line, from: End, to: End) {
             biased;
             () = landing => {
                 let now = Instant::now();
-                while let Some((_, datagram)) = flying.pop_front_if(|(at, _)| *at <= now) {
+                while flying.front().is_some_and(|(at, _)| *at <= now) {
+                    let Some((_, datagram)) = flying.pop_front() else { break };
                     if let Some(peer) = to.peer.get() {
                         // A peer that is gone loses what was for it.
                         let _ = to.socket.send_to(&datagram, peer).await;
@@ -131,7 +132,9 @@ async fn carry(line: Line, from: End, to: End) {
                 let Ok((len, source)) = received else { continue };
                 from.peer.get_or_init(|| source);
                 let now = Instant::now();
-                while queue.pop_front_if(|left| *left <= now).is_some() {}
+                while queue.front().is_some_and(|left| *left <= now) {
+                    queue.pop_front();
+                }
                 if queue.len() >= line.queue || rand::rng().random_bool(line.loss) {
                     continue;
                 }
