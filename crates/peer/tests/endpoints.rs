@@ -297,11 +297,7 @@ async fn a_killed_peer_is_found_out_and_costs_nothing_afterwards() {
     let channel = a
         .create_data_channel("x", DataChannelOptions::default())
         .unwrap();
-    a.set_local_description(a.create_offer().await.unwrap())
-        .await
-        .unwrap();
-    a.gathering_complete().await;
-    let offer = a.local_description().unwrap();
+    let offer = support::offer(&a).await;
     let (answers, answer) = tokio::sync::oneshot::channel();
     let (kill, killed) = std::sync::mpsc::sync_channel::<()>(1);
     let other = std::thread::spawn(move || {

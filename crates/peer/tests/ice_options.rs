@@ -237,16 +237,8 @@ async fn a_policy_that_panics_ends_its_connection_alone() {
     a.set_local_description(a.create_offer().await.unwrap())
         .await
         .unwrap();
-    b.set_remote_description(a.local_description().unwrap())
-        .await
-        .unwrap();
-    b.set_local_description(b.create_answer().await.unwrap())
-        .await
-        .unwrap();
-    b.gathering_complete().await;
-    a.set_remote_description(b.local_description().unwrap())
-        .await
-        .unwrap();
+    let answer = support::answer(&b, a.local_description().unwrap()).await;
+    a.set_remote_description(answer).await.unwrap();
     assert!(matches!(patient("end", a.closed()).await, Reason::Task(_)));
     assert!(b.stats().await.is_ok());
 }

@@ -130,11 +130,7 @@ async fn a_wrong_fingerprint_fails_both_ends_and_says_why() {
     let channel = a
         .create_data_channel("x", DataChannelOptions::default())
         .unwrap();
-    a.set_local_description(a.create_offer().await.unwrap())
-        .await
-        .unwrap();
-    a.gathering_complete().await;
-    let mut offer = a.local_description().unwrap();
+    let mut offer = support::offer(&a).await;
     let other = builder().build().await.unwrap();
     other
         .create_data_channel("x", DataChannelOptions::default())
@@ -147,14 +143,8 @@ async fn a_wrong_fingerprint_fails_both_ends_and_says_why() {
             .to_owned()
     };
     offer.sdp = offer.sdp.replace(&line(&offer.sdp), &line(&foreign.sdp));
-    b.set_remote_description(offer).await.unwrap();
-    b.set_local_description(b.create_answer().await.unwrap())
-        .await
-        .unwrap();
-    b.gathering_complete().await;
-    a.set_remote_description(b.local_description().unwrap())
-        .await
-        .unwrap();
+    let answer = support::answer(&b, offer).await;
+    a.set_remote_description(answer).await.unwrap();
     let why = patient("failure", b.closed()).await;
     assert!(matches!(why, Reason::Dtls(_)), "{why}");
     assert!(why.to_string().contains("fingerprint"), "{why}");

@@ -491,18 +491,7 @@ async fn a_handshake_takes_no_longer_than_it_may() {
     let b = builder().build().await.unwrap();
     a.create_data_channel("x", DataChannelOptions::default())
         .unwrap();
-    a.set_local_description(a.create_offer().await.unwrap())
-        .await
-        .unwrap();
-    a.gathering_complete().await;
-    b.set_remote_description(a.local_description().unwrap())
-        .await
-        .unwrap();
-    b.set_local_description(b.create_answer().await.unwrap())
-        .await
-        .unwrap();
-    b.gathering_complete().await;
-    let mut answer = b.local_description().unwrap();
+    let mut answer = support::answer(&b, support::offer(&a).await).await;
     answer.sdp = answer.sdp.replace("a=setup:active", "a=setup:passive");
     a.set_remote_description(answer).await.unwrap();
     let reason = patient("failure", a.closed()).await;

@@ -257,18 +257,7 @@ async fn a_connection_that_fails_is_an_error_and_not_the_end() {
         .unwrap();
     let mut stream = channel.into_stream();
     // The answer names the certificate of somebody else.
-    a.set_local_description(a.create_offer().await.unwrap())
-        .await
-        .unwrap();
-    a.gathering_complete().await;
-    b.set_remote_description(a.local_description().unwrap())
-        .await
-        .unwrap();
-    b.set_local_description(b.create_answer().await.unwrap())
-        .await
-        .unwrap();
-    b.gathering_complete().await;
-    let mut answer = b.local_description().unwrap();
+    let mut answer = support::answer(&b, support::offer(&a).await).await;
     let (ours, theirs) = (
         a.local_certificate().fingerprint().to_string(),
         b.local_certificate().fingerprint().to_string(),

@@ -11,7 +11,10 @@
 
 use std::time::Duration;
 
-use peerloom::{DataChannel, DataChannelOptions, Event, PeerConnection, PeerConnectionBuilder};
+use peerloom::{
+    DataChannel, DataChannelOptions, Event, PeerConnection, PeerConnectionBuilder,
+    SessionDescription,
+};
 
 /// A hang is a failure; far above anything a test needs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,20 +39,27 @@ pub async fn peers() -> (PeerConnection, PeerConnection) {
 
 /// Offer and answer, with all candidates in them.
 pub async fn signal(a: &PeerConnection, b: &PeerConnection) {
-    a.set_local_description(a.create_offer().await.unwrap())
+    let answer = answer(b, offer(a).await).await;
+    a.set_remote_description(answer).await.unwrap();
+}
+
+/// An offer that is set, with all candidates.
+pub async fn offer(peer: &PeerConnection) -> SessionDescription {
+    peer.set_local_description(peer.create_offer().await.unwrap())
         .await
         .unwrap();
-    a.gathering_complete().await;
-    b.set_remote_description(a.local_description().unwrap())
+    peer.gathering_complete().await;
+    peer.local_description().unwrap()
+}
+
+/// The answer to it, set, with all candidates.
+pub async fn answer(peer: &PeerConnection, offer: SessionDescription) -> SessionDescription {
+    peer.set_remote_description(offer).await.unwrap();
+    peer.set_local_description(peer.create_answer().await.unwrap())
         .await
         .unwrap();
-    b.set_local_description(b.create_answer().await.unwrap())
-        .await
-        .unwrap();
-    b.gathering_complete().await;
-    a.set_remote_description(b.local_description().unwrap())
-        .await
-        .unwrap();
+    peer.gathering_complete().await;
+    peer.local_description().unwrap()
 }
 
 /// The next channel that the other end opened.
