@@ -77,6 +77,8 @@ pub(crate) fn all() -> Vec<Case> {
         case!(negotiation::candidates_trickle),
         case!(restart::from_either_end_under_load),
         case!(restart::after_the_path_broke),
+        // Its page gathers as it is loaded, before a Firefox of the harness has its addresses.
+        case!(programs::echo_sends_back).only(Kind::Chromium),
         case!(programs::chat_with_a_page),
         case!(programs::a_file_from_either_end),
         case!(example::echoes_text_bytes_empty_messages_and_256_kib).example(),

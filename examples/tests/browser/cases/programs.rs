@@ -1,5 +1,5 @@
-//! Pages of the programs whose two ends meet in a room. The native end enters after the page, so
-//! that the page has what the harness gives it before it gathers.
+//! Pages of the example programs. Where two ends meet in a room, the native one enters after the
+//! page, so that the page has what the harness gives it before it gathers.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,25 @@ use serde_json::{Value, json};
 use crate::harness::browser::Browser;
 use crate::terminal::Program;
 
+const ECHO: &str = env!("CARGO_BIN_EXE_echo");
 const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 const SEND_FILE: &str = env!("CARGO_BIN_EXE_send-file");
 
 /// More than fits into any buffer on the way.
 const SIZE: usize = 12_000_000;
+
+/// The guide's first program, as its reader has it.
+pub(super) async fn echo_sends_back(browser: &Browser) {
+    let mut server = Program::start(ECHO, &["127.0.0.1:0"]);
+    let line = server.expect("open http://");
+    let url = line.split(' ').find(|word| word.starts_with("http://"));
+    browser.goto(url.unwrap()).await;
+    shows(browser, "log", "open").await;
+    let body = "document.getElementById('text').value = a;
+                document.getElementById('form').requestSubmit();";
+    browser.run(body, json!("grüße")).await;
+    shows(browser, "log", "back: grüße").await;
+}
 
 pub(super) async fn chat_with_a_page(browser: &Browser) {
     let mut server = Program::start(CHAT, &["--http", "127.0.0.1:0"]);
